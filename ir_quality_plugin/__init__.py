@@ -1,0 +1,70 @@
+"""Blind, degraded-reference and content-variant image quality as scorers, losses and metrics for restoration training.
+
+import ir_quality_plugin as irq
+
+scorer = irq.load_scorer("ckdn", weights="CKDN_model_best-38b27dc6.pth")
+score = scorer(restored, degraded)  # (B,), higher is better, differentiable in `restored`
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .version import __version__
+
+if TYPE_CHECKING:
+    from .catalog import list_scorers, load_scorer
+    from .checkpoints.imagenet import initialise_from_imagenet
+    from .errors import CheckpointError, ImageError, MissingInputError, QualityPluginError, UsageError
+    from .models import CKDN, CVRKD, RestorationTeacher, TeacherIQAStudent
+    from .models.card import Card
+    from .scorers import Scorer
+
+# Each public name and the module that is imported when it is first used.
+_HOMES = {
+    "list_scorers": "catalog",
+    "load_scorer": "catalog",
+    "initialise_from_imagenet": "checkpoints.imagenet",
+    "CheckpointError": "errors",
+    "ImageError": "errors",
+    "MissingInputError": "errors",
+    "QualityPluginError": "errors",
+    "UsageError": "errors",
+    "CKDN": "models",
+    "CVRKD": "models",
+    "RestorationTeacher": "models",
+    "TeacherIQAStudent": "models",
+    "Card": "models.card",
+    "Scorer": "scorers",
+}
+
+__all__ = [
+    "CKDN",
+    "CVRKD",
+    "Card",
+    "CheckpointError",
+    "ImageError",
+    "MissingInputError",
+    "QualityPluginError",
+    "RestorationTeacher",
+    "Scorer",
+    "TeacherIQAStudent",
+    "UsageError",
+    "__version__",
+    "initialise_from_imagenet",
+    "list_scorers",
+    "load_scorer",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,1 @@
+"""Files of weights: read safely, renamed from the authors' releases, written with their card."""

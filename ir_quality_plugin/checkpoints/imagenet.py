@@ -1,0 +1,84 @@
+"""Start a network from ImageNet ResNet-50 weights, by an explicit call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from ..errors import CheckpointError, UsageError
+from ..models import CKDN, CVRKD, RestorationTeacher, TeacherIQAStudent
+from .read import read_weights
+from .remap import raise_unless_complete
+
+if TYPE_CHECKING:
+    from torchvision.models import WeightsEnum
+
+TRUNK = ("conv1", "bn1", "layer1", "layer2", "layer3", "layer4")
+
+# For each network: which parts of torchvision's ResNet-50 go where.
+PLACES: dict[type[nn.Module], dict[str, tuple[str, ...]]] = {
+    RestorationTeacher: {part: (f"encoder.{part}",) for part in TRUNK},
+    TeacherIQAStudent: {part: (f"teacher.encoder.{part}",) for part in TRUNK},
+    CVRKD: {part: (f"backbone.{part}",) for part in TRUNK},
+    CKDN: {
+        "conv1": ("quality_encoder.conv", "degradation_encoder.conv"),
+        "layer1": ("quality_encoder.stage", "degradation_encoder.stage"),
+        "layer2": ("predictor.stage", "preference_predictor.stage"),
+    },
+}
+
+
+def initialise_from_imagenet(network: nn.Module, weights: WeightsEnum | str | Path) -> nn.Module:
+    """Copy ImageNet ResNet-50 weights into the parts of a network that have them in the paper, in place.
+
+    Args:
+        network: one of our networks at its published widths.
+        weights: a member of torchvision's `ResNet50_Weights` (torchvision's own loader downloads and checks it), or a
+            local file in torchvision's layout (`conv1`, `bn1`, `layer1` to `layer4`; a `fc` is ignored).
+
+    Returns:
+        The network.
+
+    Raises:
+        UsageError: the network is none of ours.
+        CheckpointError: the file is unreadable, incomplete, or of other widths than the network.
+
+    Source: all three releases start from ImageNet ResNet-50; deviations: none.
+    """
+    places = next((table for kind, table in PLACES.items() if isinstance(network, kind)), None)
+    if places is None:
+        known = ", ".join(kind.__name__ for kind in PLACES)
+        raise UsageError(f"cannot initialise a {type(network).__name__} from ImageNet weights; expected one of {known}")
+    own = network.state_dict()
+    placed = _place(_trunk(weights), places)
+    targets = tuple(f"{target}." for group in places.values() for target in group)
+    expected = {name: tensor for name, tensor in own.items() if name.startswith(targets)}
+    raise_unless_complete(placed, expected, [], f"the ImageNet weights do not fit this {type(network).__name__}")
+    network.load_state_dict({**own, **placed})
+    return network
+
+
+def _trunk(weights: WeightsEnum | str | Path) -> Mapping[str, Tensor]:
+    if isinstance(weights, (str, Path)):
+        return read_weights(weights).tensors
+    loader: Any = getattr(weights, "get_state_dict", None)
+    if loader is None:
+        raise UsageError(f"weights={weights!r}; expected torchvision's ResNet50_Weights or the path of a local file")
+    try:
+        return loader(progress=False, check_hash=True)
+    except (OSError, RuntimeError) as error:
+        raise CheckpointError(
+            f"torchvision could not fetch {weights} ({error}); download the file by hand and pass its path"
+        ) from error
+
+
+def _place(trunk: Mapping[str, Tensor], places: dict[str, tuple[str, ...]]) -> dict[str, Tensor]:
+    placed = {}
+    for name, tensor in trunk.items():
+        part, _, rest = name.partition(".")
+        for target in places.get(part, ()):
+            placed[f"{target}.{rest}"] = tensor
+    return placed

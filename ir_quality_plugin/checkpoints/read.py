@@ -1,0 +1,164 @@
+"""Read files of weights: weights alone, never code; a damaged file ends in an error that says so."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import pickle
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from ..errors import CheckpointError
+from ..models.card import Card
+from .remap import strip_wrapping
+
+# Where training scripts put the weights inside a checkpoint; the averaged ones are what their authors evaluate.
+CONTAINERS = ("params_ema", "params", "state_dict")
+DIGEST = "tensors_sha256"
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """What a file holds: tensors by name (wrapping stripped), its card if it has one, and the file's SHA-256."""
+
+    path: Path
+    tensors: dict[str, Tensor]
+    card: Card | None
+    sha256: str
+
+
+def read_weights(path: str | Path) -> WeightsFile:
+    """Read a `.safetensors`, `.pth`, `.pt` or `.pkl` file of weights; the content decides, not the name.
+
+    Pickled files are read by torch's weights-only loader, which executes nothing. Weights may be wrapped in
+    `params_ema`, `params` or `state_dict`, and their names in `module.`.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        A `WeightsFile` on the CPU.
+
+    Raises:
+        CheckpointError: missing, unreadable, truncated, not weights, with code inside, or with NaN or Inf inside.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            start = file.read(16)
+            file.seek(0)
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise CheckpointError(
+            f"cannot read weights from {path} ({error.strerror}); expected a .safetensors, .pth or .pkl file"
+        ) from error
+    if not start:
+        raise CheckpointError(f"{path} is empty; download or copy it again")
+    if start.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise CheckpointError(
+            f"{path} is a web page, not weights: a cloud drive's warning, perhaps; download it by hand"
+        )
+    card: Card | None = None
+    if start[8:9] == b"{":
+        tensors, card = _read_safetensors(path)
+    else:
+        tensors = strip_wrapping(_unwrap(path, _read_pickled(path)))
+    broken = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+    if broken:
+        raise CheckpointError(
+            f"{path} holds NaN or Inf in {broken[:3]} and {len(broken)} tensors in all; ask for a sound copy"
+        )
+    return WeightsFile(path, tensors, card, sha256)
+
+
+def read_card(path: Path) -> Card:
+    """Read the card of a safetensors file that `write_weights` wrote, without its tensors.
+
+    Raises:
+        CheckpointError: the file is damaged or has no card.
+    """
+    metadata, _ = _open_safetensors(path, tensors=False)
+    if "card" not in metadata:
+        raise CheckpointError(f"{path} has no card; expected a file that `irq weights convert` wrote: convert it again")
+    return _card_in(path, metadata)
+
+
+def _open_safetensors(path: Path, tensors: bool = True) -> tuple[dict[str, str], dict[str, Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = file.keys() if tensors else []
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in names}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is a damaged safetensors file ({error}); copy or convert it again") from error
+
+
+def _card_in(path: Path, metadata: dict[str, str]) -> Card:
+    try:
+        return Card.from_json(metadata["card"])
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Card | None]:
+    metadata, tensors = _open_safetensors(path)
+    if DIGEST in metadata and metadata[DIGEST] != digest(tensors):
+        raise CheckpointError(f"{path} is damaged: its tensors do not match the checksum beside them; copy it again")
+    if "card" not in metadata:
+        return strip_wrapping(tensors), None
+    return tensors, _card_in(path, metadata)
+
+
+def _read_pickled(path: Path) -> object:
+    # Plain containers of values that training scripts save beside the weights.
+    harmless: list[Any] = [argparse.Namespace]
+    try:
+        with torch.serialization.safe_globals(harmless), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).split("Please file")[0].strip().splitlines()
+        detail = next(
+            (line for line in reason if "GLOBAL" in line or "Unsupported" in line), reason[-1] if reason else ""
+        )
+        raise CheckpointError(
+            f"{path} is refused: it is no plain file of weights ({detail.strip()}). Nothing in it was executed. "
+            "If you trust where it comes from, save its state dict alone with torch.save and use that file"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        detail = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(
+            f"{path} is damaged or no file of weights ({detail}); download or copy it again"
+        ) from error
+
+
+def _unwrap(path: Path, content: object) -> dict[str, Tensor]:
+    weights: Any = content
+    for _ in CONTAINERS:
+        if isinstance(weights, Mapping):
+            weights = next((weights[key] for key in CONTAINERS if isinstance(weights.get(key), Mapping)), weights)
+    if not isinstance(weights, Mapping) or not weights:
+        raise CheckpointError(f"{path} holds a {type(weights).__name__}; expected names and tensors (a state dict)")
+    others = [str(name) for name, tensor in weights.items() if not isinstance(tensor, Tensor)]
+    if others:
+        raise CheckpointError(
+            f"{path} holds entries that are no tensors ({', '.join(others[:5])}); expected a state dict, "
+            f"alone or under one of {', '.join(CONTAINERS)}"
+        )
+    return {str(name): tensor for name, tensor in weights.items()}
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and values, independent of order and of the file around them."""
+    total = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        total.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()

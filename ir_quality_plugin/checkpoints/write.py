@@ -1,0 +1,61 @@
+"""Write weights with their card, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..errors import CheckpointError
+from ..models.card import Card
+from .read import DIGEST, digest
+
+
+def write_weights(path: str | Path, tensors: Mapping[str, Tensor], card: Card) -> Path:
+    """Write a safetensors file with its card and a checksum of its tensors.
+
+    The file appears under its name only once it is complete; a file that stood there is replaced at that moment.
+
+    Args:
+        path: of the file, ending in `.safetensors`.
+        tensors: a state dict of one of our networks.
+        card: of these weights.
+
+    Returns:
+        The path.
+
+    Raises:
+        CheckpointError: the folder cannot be written to, or the disk is full; nothing half-written is left.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise CheckpointError(f"cannot write weights to {path}; expected a name that ends in .safetensors")
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    metadata = {"format": "pt", "card": card.to_json(), DIGEST: digest(state)}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, unfinished = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".unfinished", dir=path.parent)
+        os.close(handle)
+        try:
+            save_file(state, unfinished, metadata)
+            with open(unfinished, "rb") as written:
+                os.fsync(written.fileno())
+            os.chmod(unfinished, 0o666 & ~_umask())
+            os.replace(unfinished, path)
+        finally:
+            Path(unfinished).unlink(missing_ok=True)
+    except Exception as error:
+        raise CheckpointError(
+            f"cannot write {path} ({error}); nothing was left behind; check the folder and the disk"
+        ) from error
+    return path
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

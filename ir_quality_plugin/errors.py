@@ -1,0 +1,35 @@
+"""One small family of errors: each message says what was given, what was expected and how to go on."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class QualityPluginError(Exception):
+    """The root of every error that this package raises on purpose."""
+
+
+class UsageError(QualityPluginError, ValueError):
+    """A call or a command that cannot be carried out as it was written: a wrong name, option or combination."""
+
+
+class ImageError(QualityPluginError, ValueError):
+    """An image or a tensor of images that cannot be scored: unreadable, wrong type, range, shape or size."""
+
+
+class MissingInputError(UsageError):
+    """A scorer that was not given what it judges against: the degraded input or a clean reference."""
+
+
+class CheckpointError(QualityPluginError, ValueError):
+    """A file of weights that cannot be read, is damaged, or belongs to another network."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of an error message about an unknown name: the nearest known ones, or all of them."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
+    if close:
+        return "did you mean " + " or ".join(repr(candidate) for candidate in close) + "?"
+    return "known: " + ", ".join(names)

@@ -1,0 +1,102 @@
+"""The card that travels with every set of weights: what they need, what they return, where they come from."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from ..errors import CheckpointError
+
+ReferenceKind = Literal["none", "degraded", "any-clean", "aligned"]
+Normalisation = Literal["none", "imagenet"]
+Protocol = Literal["whole", "grid", "released"]
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a user must know of a scorer, and what the code needs to run its weights as they were trained.
+
+    Attributes:
+        name: in the catalogue.
+        method: "teacheriqa", "ckdn" or "cvrkd".
+        reference: what the scorer judges against: nothing, the degraded input, any clean image, or the aligned one.
+        score_range: (lowest, highest) score in the units of the training labels.
+        bounded: whether the network cannot leave that range; otherwise it is nominal.
+        patch_px: native side of what the network sees at once, in pixels.
+        patches: native number of patches an image; None where the network sees the whole image.
+        normalisation: of the pixels before the network: none, or ImageNet's mean and standard deviation.
+        protocol: how an image becomes the network's input: "whole", a covering "grid" of patches, or as "released".
+        released_protocol: what "released" means here, in words.
+        network: arguments of the network's constructor that differ from the published ones.
+        licence: of the weights.
+        origin: where the weights come from.
+        source: the paper.
+        min_px: least height and width of an image in pixels.
+        direction: always "higher is better".
+        sha256: of the file that the weights were first read from; None for random weights.
+    """
+
+    name: str
+    method: str
+    reference: ReferenceKind
+    score_range: tuple[float, float]
+    bounded: bool
+    patch_px: int
+    patches: int | None
+    normalisation: Normalisation
+    protocol: Protocol
+    released_protocol: str
+    source: str
+    licence: str = "none: random weights"
+    origin: str = "random weights"
+    network: dict[str, Any] = field(default_factory=dict)
+    min_px: int = 32
+    direction: str = "higher is better"
+    sha256: str | None = None
+
+    def to_json(self) -> str:
+        """Write the card as one JSON object, for a safetensors header."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Card:
+        """Read what `to_json` wrote.
+
+        Raises:
+            CheckpointError: where the text is no card, has unknown or missing entries, or values of another kind.
+        """
+        try:
+            entries = json.loads(text)
+        except ValueError as error:
+            raise CheckpointError(f"the card is no JSON ({error}); convert the original file again") from error
+        known = {entry.name for entry in dataclasses.fields(cls)}
+        required = {entry.name for entry in dataclasses.fields(cls) if entry.default is entry.default_factory}
+        if not isinstance(entries, Mapping) or not required <= set(entries) <= known:
+            given = sorted(entries) if isinstance(entries, Mapping) else type(entries).__name__
+            raise CheckpointError(
+                f"the card has the entries {given}; expected {sorted(known)}; "
+                "it was written by another version: convert the original file again"
+            )
+        card = cls(**{**entries, "score_range": tuple(entries["score_range"])})
+        card.check()
+        return card
+
+    def check(self) -> None:
+        """Refuse a card whose values the code cannot follow.
+
+        Raises:
+            CheckpointError: names the entry, what it holds and what was expected.
+        """
+        for entry, kinds in (("reference", ReferenceKind), ("normalisation", Normalisation), ("protocol", Protocol)):
+            if getattr(self, entry) not in get_args(kinds):
+                raise CheckpointError(
+                    f"the card's {entry} is {getattr(self, entry)!r}; expected one of {get_args(kinds)}"
+                )
+        for entry, kind in (("name", str), ("method", str), ("patch_px", int), ("min_px", int), ("network", dict)):
+            if not isinstance(getattr(self, entry), kind):
+                raise CheckpointError(f"the card's {entry} is {getattr(self, entry)!r}; expected a {kind.__name__}")
+        if len(self.score_range) != 2 or not self.score_range[0] < self.score_range[1]:
+            raise CheckpointError(f"the card's score_range is {self.score_range}; expected (lowest, highest)")

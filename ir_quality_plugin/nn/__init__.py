@@ -1,0 +1,1 @@
+"""Building blocks on torch alone: residual stages, inception blocks, attention, mixers, pixels and crops."""

@@ -1,0 +1,52 @@
+"""Scorers whose network sees square patches: where they are taken, and how many at once."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from ..models.card import Card, Protocol
+from ..nn.crops import check_count, covering_count, grid_origins, random_origins, take_patches
+from ..nn.pixels import mirror_to
+from .frozen import Scorer
+
+# Of the released protocols' random crops, so that a score is the same on every call.
+RELEASED_SEED = 0
+# Bounds the memory of large images where no graph is kept.
+PATCHES_AT_ONCE = 32
+
+
+class PatchScorer(Scorer):
+    """A scorer that averages over patches of `card.patch_px`.
+
+    An image smaller than a patch is mirrored at its edges up to it. With protocol "grid", patches lie evenly over the
+    image and cover it: the card's number of them, or as many more as covering takes; a number that the user sets is
+    kept, and leaves gaps where it is too small. With "released", the card's number of random crops is drawn from a
+    fixed seed, or the user's number.
+    """
+
+    protocols = ("grid", "released")
+    patches_a_group = 1
+
+    def __init__(
+        self, network: nn.Module, card: Card, protocol: Protocol | None = None, patches: int | None = None
+    ) -> None:
+        super().__init__(network, card, protocol, patches)
+        check_count(patches, self.patches_a_group)
+
+    def count(self, restored: Tensor) -> int:
+        """Number of patches for restored images (B,3,H,W), a multiple of `patches_a_group`."""
+        native = self.patches or self.card.patches or 1
+        if self.patches is not None or self.protocol == "released":
+            return native
+        height, width = restored.shape[-2:]
+        groups = -(-covering_count(height, width, self.card.patch_px) // self.patches_a_group)
+        return max(native, groups * self.patches_a_group)
+
+    def cut(self, images: Tensor, count: int) -> Tensor:
+        """Cut (B,3,H,W) into `count` patches (B,P,3,patch_px,patch_px)."""
+        side = self.card.patch_px
+        images = mirror_to(images, side, side)
+        height, width = images.shape[-2:]
+        if self.protocol == "released":
+            return take_patches(images, random_origins(height, width, side, count, RELEASED_SEED), side)
+        return take_patches(images, grid_origins(height, width, side, count), side)
