@@ -109,45 +109,28 @@ _CVRKD = Entry(
 )
 
 
-def _compact(entry: Entry, patches: int | None, patch_px: int, **network: Any) -> Entry:
+def _compact(entry: Entry, patches: int | None, patch_px: int, network: dict[str, Any]) -> Entry:
     card = dataclasses.replace(
         entry.card,
         name=f"{entry.card.name}-s",
+        score_range=(0.0, 1.0),
         patches=patches,
         patch_px=patch_px,
         network=network,
-        score_range=(0.0, 1.0),
     )
     return dataclasses.replace(entry, card=card, release={})
 
+
+_COMPACT_TRUNK = {"stem_width": 32, "planes": (16, 32, 48, 64), "depths": (2, 2, 2, 2)}
+_COMPACT_MIXERS = {"local_width": 16, "grid": 6, "width": 64, "quality_depth": 4, "difference_depth": 8}
 
 _ENTRIES = (
     _TEACHER_IQA,
     _CKDN,
     _CVRKD,
-    _compact(
-        _TEACHER_IQA,
-        patches=9,
-        patch_px=96,
-        stem_width=32,
-        planes=(16, 32, 48, 64),
-        depths=(2, 2, 2, 2),
-        width=32,
-    ),
-    _compact(_CKDN, patches=None, patch_px=128, stem_width=32, planes=(16, 32), depths=(2, 3), hidden=256),
-    _compact(
-        _CVRKD,
-        patches=4,
-        patch_px=96,
-        stem_width=32,
-        planes=(16, 32, 48, 64),
-        depths=(2, 2, 2, 2),
-        local_width=16,
-        grid=6,
-        width=64,
-        quality_depth=4,
-        difference_depth=8,
-    ),
+    _compact(_TEACHER_IQA, 9, 96, {**_COMPACT_TRUNK, "width": 32, "patch_px": 96}),
+    _compact(_CKDN, None, 128, {"stem_width": 32, "planes": (16, 32), "depths": (2, 3), "hidden": 256}),
+    _compact(_CVRKD, 4, 96, {**_COMPACT_TRUNK, **_COMPACT_MIXERS, "patches": 4}),
 )
 CATALOG = {entry.card.name: entry for entry in _ENTRIES}
 

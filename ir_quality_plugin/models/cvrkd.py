@@ -61,7 +61,6 @@ class CVRKD(nn.Module):
         quality_depth: blocks of the mixer on the restored image's features.
         difference_depth: blocks of the mixer on the differences.
         mixer_expansion: hidden width of the mixers' MLPs.
-        patch_px: native side of a patch in pixels; any larger or smaller one runs too.
 
     Source: CVRKD-IQA, figure 2, as released (whose unused layers are left out); deviation: the release lets the frozen
     backbone's BatchNorm statistics drift in training, here they stay.
@@ -80,10 +79,9 @@ class CVRKD(nn.Module):
         quality_depth: int = 9,
         difference_depth: int = 18,
         mixer_expansion: int = 4,
-        patch_px: int = 224,
     ) -> None:
         super().__init__()
-        self.patches, self.patch_px = patches, patch_px
+        self.patches = patches
         self.backbone = ResidualPyramid(stem_width, planes, depths, expansion).requires_grad_(False).eval()
         stages = self.backbone.widths[1:]
         self.local_distortion = LocalDistortion(stages, local_width, grid)

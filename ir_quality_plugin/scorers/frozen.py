@@ -134,7 +134,8 @@ class Scorer(nn.Module, ABC):
 
     def _check(self, images: dict[str, Tensor]) -> None:
         for name, batch in images.items():
-            check_images(name, batch, self.card.min_px)
+            # A degraded image may be smaller by any whole factor; it is brought to the restored one's size.
+            check_images(name, batch, min_px=1 if name == "degraded" else self.card.min_px)
             if batch.device != self.device:
                 raise ImageError(
                     f"{name} is on {batch.device}, the scorer on {self.device}; move one: scorer.to({name}.device)"

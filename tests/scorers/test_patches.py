@@ -1,0 +1,89 @@
+"""What TeacherIQA and CVRKD share, the grid of patches, and what is CVRKD's own, the reference of any size."""
+
+import pytest
+import torch
+
+import ir_quality_plugin as irq
+from ir_quality_plugin.nn.crops import grid_origins, take_patches
+
+
+def images(height=100, width=132, batch=2, seed=0):
+    return torch.rand(batch, 3, height, width, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("name", ["teacheriqa-s", "cvrkd-s"])
+def test_a_patch_beyond_the_native_count_covers_a_large_image(name):
+    scorer = irq.load_scorer(name, weights="random")
+    restored = images(500, 700, 1)
+    native, cover = scorer.card.patches, 6 * 8
+    assert scorer.count(images()) == native
+    assert scorer.count(restored) >= cover
+    assert scorer.count(restored) % scorer.patches_a_group == 0
+
+
+@pytest.mark.parametrize("name", ["teacheriqa-s", "cvrkd-s"])
+def test_a_number_that_the_user_sets_is_kept(name):
+    scorer = irq.load_scorer(name, weights="random", patches=4)
+    restored = images(300, 300)
+    assert scorer.count(restored) == 4
+    assert not torch.equal(
+        scorer(restored, reference=restored),
+        irq.load_scorer(name, weights="random", patches=8)(restored, reference=restored),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "patches", "message"),
+    [
+        ("teacheriqa-s", 0, "positive whole number"),
+        ("teacheriqa-s", 2.5, "positive whole number"),
+        ("cvrkd-s", 6, "positive multiple of 4"),
+        ("ckdn-s", 4, "sees the whole image"),
+    ],
+)
+def test_an_impossible_number_of_patches_is_refused(name, patches, message):
+    with pytest.raises(irq.UsageError, match=message):
+        irq.load_scorer(name, weights="random", patches=patches)
+
+
+def test_a_blind_score_is_the_mean_over_the_grid():
+    scorer = irq.load_scorer("teacheriqa-s", weights="random")
+    restored = images(150, 230, 1)
+    patches = take_patches(scorer.normalise(restored), grid_origins(150, 230, 96, 9), 96)
+    by_hand = torch.stack([scorer.network(patch).score for patch in patches.unbind(1)]).mean()
+    torch.testing.assert_close(scorer(restored), by_hand[None])
+
+
+def test_a_content_variant_score_is_the_mean_over_groups_spread_over_both_images():
+    scorer = irq.load_scorer("cvrkd-s", weights="random", patches=8)
+    restored, reference = images(150, 230, 1), images(300, 200, 1, seed=1)
+    patches = take_patches(scorer.normalise(restored), grid_origins(150, 230, 96, 8), 96)
+    clean = take_patches(scorer.normalise(reference), grid_origins(300, 200, 96, 8), 96)
+    by_hand = torch.stack([scorer.network(patches[:, group::2], clean[:, group::2]).score for group in range(2)]).mean()
+    torch.testing.assert_close(scorer(restored, reference=reference), by_hand[None])
+
+
+def test_one_reference_of_any_size_serves_a_whole_batch():
+    scorer = irq.load_scorer("cvrkd-s", weights="random")
+    restored, reference = images(), images(64, 300, 1, seed=1)
+    expected = scorer(restored, reference=reference.expand(2, -1, -1, -1))
+    torch.testing.assert_close(scorer(restored, reference=reference), expected)
+    with pytest.raises(irq.ImageError, match="reference holds 3 images and restored 2"):
+        scorer(restored, reference=images(batch=3))
+
+
+def test_the_teacher_of_cvrkd_asks_for_the_aligned_image():
+    teacher = irq.load_scorer("cvrkd-s", weights="random", full_reference=True)
+    restored = images()
+    assert teacher(restored, reference=images(seed=1)).shape == (2,)
+    with pytest.raises(irq.ImageError, match="compares aligned images"):
+        teacher(restored, reference=images(64, 64))
+
+
+@pytest.mark.parametrize("name", ["teacheriqa-s", "cvrkd-s"])
+def test_the_released_protocol_draws_the_same_crops_every_time(name):
+    scorer = irq.load_scorer(name, weights="random", protocol="released")
+    restored = images(200, 260)
+    score = scorer(restored, reference=restored)
+    assert torch.equal(score, scorer(restored, reference=restored))
+    assert not torch.equal(score, irq.load_scorer(name, weights="random")(restored, reference=restored))
