@@ -58,7 +58,7 @@ def test_imports_go_down_the_layers_only(path):
 
 
 def test_the_layer_walk_sees_relative_and_absolute_imports(tmp_path):
-    assert "ir_quality_plugin.nn.pixels" in imported_modules(PACKAGE / "scorers" / "frozen.py")
+    assert "ir_quality_plugin.nn.pixels" in imported_modules(PACKAGE / "scorers" / "scorer.py")
     assert "ir_quality_plugin.checkpoints.read" in imported_modules(PACKAGE / "catalog.py")
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..nn.attention import LongRangeAttention
 from ..nn.inception import InceptionConv
 from ..nn.pixels import mirror_to
-from ..nn.resnet import EXPANSION, RESNET50_DEPTHS, RESNET50_PLANES, ResidualPyramid
+from ..nn.resnet import EXPANSION, RESNET50_DEPTHS, RESNET50_PLANES, Pyramid, ResidualPyramid
 
 STRIDE = 32
 
@@ -92,8 +92,8 @@ class RestorationTeacher(nn.Module):
         self.up1 = nn.ConvTranspose2d(stem, stem, 2, 2)
         self.out = nn.Conv2d(stem, 3, 1)
 
-    def understand(self, images: Tensor) -> tuple[Knowledge, Tensor]:
-        """Map (B,3,H,W) in [0,1], H and W divisible by 32, to the knowledge and the encoder's stem.
+    def understand(self, images: Tensor) -> tuple[Knowledge, Pyramid]:
+        """Map (B,3,H,W) in [0,1], H and W divisible by 32, to the knowledge and the encoder's taps.
 
         This is all that scoring needs of the teacher; `draw` goes on to the picture.
         """
@@ -102,11 +102,11 @@ class RestorationTeacher(nn.Module):
         map16 = self.up16(bottom, taps.stage3)
         map8 = self.up8(map16, taps.stage2)
         map4 = self.up4(map8, taps.stage1)
-        return Knowledge(bottom, map16, map8, map4), taps.stem
+        return Knowledge(bottom, map16, map8, map4), taps
 
-    def draw(self, knowledge: Knowledge, stem: Tensor) -> Tensor:
+    def draw(self, knowledge: Knowledge, taps: Pyramid) -> Tensor:
         """Finish the decoder: the restored image (B,3,H,W) in [0,1]."""
-        return torch.sigmoid(self.out(self.up1(self.up2(knowledge.map4, stem))))
+        return torch.sigmoid(self.out(self.up1(self.up2(knowledge.map4, taps.stem))))
 
     def forward(self, degraded: Tensor) -> TeacherOutput:
         """Restore images.
@@ -118,10 +118,10 @@ class RestorationTeacher(nn.Module):
             `restored` (B,3,H,W) in [0,1] and the `knowledge`; gradients reach `degraded`.
         """
         height, width = degraded.shape[-2:]
-        knowledge, stem = self.understand(
+        knowledge, taps = self.understand(
             mirror_to(degraded, *(-(-side // STRIDE) * STRIDE for side in (height, width)))
         )
-        return TeacherOutput(self.draw(knowledge, stem)[..., :height, :width], knowledge)
+        return TeacherOutput(self.draw(knowledge, taps)[..., :height, :width], knowledge)
 
 
 class TeacherIQAStudent(nn.Module):
@@ -172,13 +172,13 @@ class TeacherIQAStudent(nn.Module):
             `score` (B,), unbounded, in the units of the training labels (released: MOS 0..100), higher is better;
             gradients reach `patches`.
         """
-        knowledge, stem = self.teacher.understand(patches)
+        knowledge, taps = self.teacher.understand(patches)
         response = self.distil_bottom(knowledge.bottom)
         response = self.aggregate16(torch.cat([response, self.distil16(knowledge.map16)], dim=1))
         response = self.aggregate8(torch.cat([response, self.distil8(knowledge.map8)], dim=1))
         response = self.aggregate4(torch.cat([response, self.distil4(knowledge.map4)], dim=1))
         score = self.score(self.head(response)).flatten()
-        return StudentOutput(score, self.teacher.draw(knowledge, stem) if restore else None)
+        return StudentOutput(score, self.teacher.draw(knowledge, taps) if restore else None)
 
 
 def pointwise(*widths: int) -> nn.Sequential:

@@ -2,7 +2,7 @@
 
 from .ckdn import CKDNScorer
 from .cvrkd import CVRKDScorer
-from .frozen import Scorer
+from .scorer import Scorer
 from .teacher_iqa import TeacherIQAScorer
 
 __all__ = ["CKDNScorer", "CVRKDScorer", "Scorer", "TeacherIQAScorer"]

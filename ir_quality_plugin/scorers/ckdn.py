@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ..nn.crops import centre_crop
 from ..nn.pixels import resize_shorter
-from .frozen import Scorer
+from .scorer import Scorer
 
 RELEASED_RESIZE_PX = 329
 RELEASED_CROP_PX = 288

@@ -1,57 +1,31 @@
-"""The contract of every scorer, and the freezing that nothing undoes by accident."""
+"""A network that nothing trains, saves, counts or reinitialises by accident."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from ..errors import ImageError, MissingInputError, UsageError
-from ..models.card import Card, Protocol
-from ..nn.pixels import OVERSHOOT, RESAMPLING_OVERSHOOT, Normalise, check_images, check_values, match_size
-
-WANTED = {
-    "degraded": ("degraded", "the degraded input that was restored"),
-    "aligned": ("reference", "the clean image of the same content"),
-    "any-clean": ("reference", "any clean image"),
-}
+from ..nn.pixels import Normalise
 
 
-class Scorer(nn.Module, ABC):
-    """A frozen network that scores restored images; subclasses say how an image becomes its input.
+class Frozen(nn.Module):
+    """Hold a network outside the module tree.
 
-    The network lives outside the module tree: it is always in eval mode, takes no gradient and moves no statistic,
-    whatever a parent does (`train`, `requires_grad_`, `parameters`), and it is no part of a parent's checkpoint. It
-    does follow a parent to a device or a dtype.
+    It is always in eval mode, takes no gradient and moves no statistic, whatever a parent does (`train`,
+    `requires_grad_`, `parameters`, `apply`), and it is no part of a parent's checkpoint. It does follow a parent to a
+    device, a dtype or a memory format.
 
     Args:
-        network: one of our networks.
-        card: of its weights.
-        protocol: how an image becomes the network's input; None for the card's.
-        patches: number of patches an image, for the scorers that take patches; None for as many as cover the image.
-
-    Attributes:
-        card: what the scorer needs, returns and comes from.
-        protocol: in force.
-        needs: the argument that must be given beside `restored`: None, "degraded" or "reference".
+        network: any network of floating point parameters; it is put in eval mode and its parameters are frozen.
+        normalisation: of the pixels before it: "none" or "imagenet".
     """
 
-    protocols: tuple[Protocol, ...] = ()
-
-    def __init__(
-        self, network: nn.Module, card: Card, protocol: Protocol | None = None, patches: int | None = None
-    ) -> None:
+    def __init__(self, network: nn.Module, normalisation: str) -> None:
         super().__init__()
-        self.card = card
-        self.protocol: Protocol = protocol or card.protocol
-        if self.protocol not in self.protocols:
-            raise UsageError(f"protocol={self.protocol!r}; expected one of {', '.join(self.protocols)} for {card.name}")
-        self.patches = patches
-        self.needs = WANTED[card.reference][0] if card.reference in WANTED else None
-        normalise = Normalise() if card.normalisation == "imagenet" else nn.Identity()
+        normalise = Normalise() if normalisation == "imagenet" else nn.Identity()
         # A tuple hides its modules from nn.Module's registration.
         self._frozen = (network.eval().requires_grad_(False), normalise)
         self.training = False
@@ -63,7 +37,7 @@ class Scorer(nn.Module, ABC):
 
     @property
     def normalise(self) -> nn.Module:
-        """The normalisation that the card asks for."""
+        """The normalisation that its weights were trained with."""
         return self._frozen[1]
 
     @property
@@ -76,83 +50,12 @@ class Scorer(nn.Module, ABC):
         """The network's floating point type."""
         return next(self.network.parameters()).dtype
 
-    def train(self, mode: bool = True) -> Scorer:
+    def train(self, mode: bool = True) -> Self:
         """Stay in eval mode, whatever the parent's mode is."""
         return self
 
-    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Scorer:
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
         for module in self._frozen:
             module._apply(fn, recurse)
         super()._apply(fn, recurse)
         return self
-
-    def extra_repr(self) -> str:
-        """Name the weights and the protocol."""
-        return f"{self.card.name}, reference={self.card.reference}, protocol={self.protocol}, frozen"
-
-    def forward(self, restored: Tensor, degraded: Tensor | None = None, reference: Tensor | None = None) -> Tensor:
-        """Score restored images; what the scorer does not need is ignored, so that all can be called alike.
-
-        Args:
-            restored: (B,3,H,W) RGB in [0,1], floating point; may leave the range by 0.5, as a network's output does.
-            degraded: (B,3,h,w) RGB in [0,1]; of the restored size, or smaller by a whole factor.
-            reference: RGB in [0,1]; for card.reference "aligned" (B,3,H,W), for "any-clean" (B,3,h,w) or (1,3,h,w) of
-                any size.
-
-        Returns:
-            (B,), higher is better, float32 at least, in `card.score_range` (a nominal range unless `card.bounded`);
-            gradients reach `restored` and, where they require them, the other images; never the weights.
-
-        Raises:
-            MissingInputError: without what the scorer judges against.
-            ImageError: type, shape, size, range, NaN or Inf. Values are not checked inside torch.compile.
-        """
-        images = {"restored": restored}
-        guide = {"degraded": degraded, "reference": reference}[self.needs] if self.needs else None
-        if self.needs:
-            if guide is None:
-                given = ", ".join(
-                    name for name, image in (("degraded", degraded), ("reference", reference)) if image is not None
-                )
-                raise MissingInputError(
-                    f"{self.card.name} was given {given or 'restored alone'}; expected {self.needs}=, "
-                    f"{WANTED[self.card.reference][1]}, as (B,3,H,W) in [0,1]; list_scorers() tells what each needs"
-                )
-            images[self.needs] = guide
-        self._check(images)
-        dtype = self.dtype
-        if guide is not None:
-            guide = guide.to(dtype)
-            if self.card.reference == "degraded":
-                guide = match_size("degraded", guide, restored)
-        score = self.score(restored.to(dtype), guide)
-        return score.float() if score.dtype in (torch.float16, torch.bfloat16) else score
-
-    @abstractmethod
-    def score(self, restored: Tensor, guide: Any) -> Tensor:
-        """Score checked images in the network's dtype: restored and what it is judged against (None where nothing)."""
-
-    def _check(self, images: dict[str, Tensor]) -> None:
-        for name, batch in images.items():
-            # A degraded image may be smaller by any whole factor; it is brought to the restored one's size.
-            check_images(name, batch, min_px=1 if name == "degraded" else self.card.min_px)
-            if batch.device != self.device:
-                raise ImageError(
-                    f"{name} is on {batch.device}, the scorer on {self.device}; move one: scorer.to({name}.device)"
-                )
-        restored, *guides = images.values()
-        for guide in guides:
-            allowed = {len(restored), 1} if self.card.reference == "any-clean" else {len(restored)}
-            if len(guide) not in allowed:
-                raise ImageError(
-                    f"{self.needs} holds {len(guide)} images and restored {len(restored)}; expected as many"
-                )
-            if self.card.reference == "aligned" and guide.shape != restored.shape:
-                raise ImageError(
-                    f"reference has shape {tuple(guide.shape)} and restored {tuple(restored.shape)}; expected the same "
-                    f"shape: {self.card.name} compares aligned images; crop or resize one of them"
-                )
-        if not torch.compiler.is_compiling():
-            check_values(
-                {"restored": OVERSHOOT, "degraded": RESAMPLING_OVERSHOOT, "reference": RESAMPLING_OVERSHOOT}, **images
-            )

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from ..models.card import Card, Protocol
 from ..nn.crops import check_count, covering_count, grid_origins, random_origins, take_patches
 from ..nn.pixels import mirror_to
-from .frozen import Scorer
+from .scorer import Scorer
 
 # Of the released protocols' random crops, so that a score is the same on every call.
 RELEASED_SEED = 0
