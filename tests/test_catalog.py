@@ -77,7 +77,7 @@ def test_random_weights_are_the_same_at_every_call_and_leave_the_generator_alone
 def test_a_state_dict_of_our_own_network_loads_as_training_saves_it(tmp_path, name):
     network = irq.load_scorer(name, weights="random").network
     for tensor in network.state_dict().values():
-        tensor.mul_(0.9)
+        tensor.copy_(tensor * 0.9)
     averaged = {key: tensor.clone() for key, tensor in network.state_dict().items()}
     plain = {key: torch.zeros_like(tensor) for key, tensor in averaged.items()}
     torch.save({"params": plain, "params_ema": averaged}, tmp_path / "net_g_500.pth")

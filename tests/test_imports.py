@@ -28,7 +28,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 def part_of(module: str) -> str:
     """The layer's name in `ir_quality_plugin.part.rest`; the package itself is `__init__`."""
-    return (module.split(".") + ["__init__"])[1]
+    return [*module.split("."), "__init__"][1]
 
 
 def imported_modules(path: Path) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import pickle
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from .remap import strip_wrapping
 # Where training scripts put the weights inside a checkpoint; the averaged ones are what their authors evaluate.
 CONTAINERS = ("params_ema", "params", "state_dict")
 DIGEST = "tensors_sha256"
+PICKLE_PROTOCOL = b"\x80"
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def read_weights(path: str | Path) -> WeightsFile:
     if start[8:9] == b"{":
         tensors, card = _read_safetensors(path)
     else:
-        tensors = strip_wrapping(_unwrap(path, _read_pickled(path)))
+        tensors = strip_wrapping(_unwrap(path, _read_pickled(path, start[:1])))
     broken = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
     if broken:
         raise CheckpointError(
@@ -115,7 +117,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Card | None]:
     return tensors, _card_in(path, metadata)
 
 
-def _read_pickled(path: Path) -> object:
+def _read_pickled(path: Path, start: bytes) -> object:
     # Plain containers of values that training scripts save beside the weights.
     harmless: list[Any] = [argparse.Namespace]
     try:
@@ -123,12 +125,12 @@ def _read_pickled(path: Path) -> object:
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = str(error).split("Please file")[0].strip().splitlines()
-        detail = next(
-            (line for line in reason if "GLOBAL" in line or "Unsupported" in line), reason[-1] if reason else ""
-        )
+        asked = re.search(r"GLOBAL (\S+)", str(error))
+        if asked is None and start != PICKLE_PROTOCOL:
+            raise CheckpointError(f"{path} is damaged or no file of weights; download or copy it again") from error
+        found = f"it asks for the code {asked[1]}" if asked else "it is a plain pickle, not written by torch.save"
         raise CheckpointError(
-            f"{path} is refused: it is no plain file of weights ({detail.strip()}). Nothing in it was executed. "
+            f"{path} is refused: {found}. Nothing in it was executed. "
             "If you trust where it comes from, save its state dict alone with torch.save and use that file"
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:

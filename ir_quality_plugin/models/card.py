@@ -80,7 +80,10 @@ class Card:
                 f"the card has the entries {given}; expected {sorted(known)}; "
                 "it was written by another version: convert the original file again"
             )
-        card = cls(**{**entries, "score_range": tuple(entries["score_range"])})
+        bounds = entries["score_range"]
+        if not (isinstance(bounds, list) and len(bounds) == 2 and all(isinstance(end, (int, float)) for end in bounds)):
+            raise CheckpointError(f"the card's score_range is {bounds!r}; expected [lowest, highest]")
+        card = cls(**{**entries, "score_range": tuple(bounds)})
         card.check()
         return card
 
@@ -98,5 +101,5 @@ class Card:
         for entry, kind in (("name", str), ("method", str), ("patch_px", int), ("min_px", int), ("network", dict)):
             if not isinstance(getattr(self, entry), kind):
                 raise CheckpointError(f"the card's {entry} is {getattr(self, entry)!r}; expected a {kind.__name__}")
-        if len(self.score_range) != 2 or not self.score_range[0] < self.score_range[1]:
+        if not self.score_range[0] < self.score_range[1]:
             raise CheckpointError(f"the card's score_range is {self.score_range}; expected (lowest, highest)")

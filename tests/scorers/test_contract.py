@@ -1,4 +1,4 @@
-"""What every scorer promises, whatever its method: the compact networks stand for the published ones of the same class."""
+"""What every scorer promises; the compact networks stand for the published ones of the same class."""
 
 import copy
 

@@ -1,0 +1,57 @@
+"""The entry point of `irq`: commands, version, and errors without a traceback."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from ..errors import QualityPluginError, UsageError
+from ..version import __version__
+from . import score, weights
+
+START = """\
+Score a restored image:        irq score restored.png --degraded input.png --scorer ckdn --weights FILE
+See the scorers and weights:   irq weights ls
+All commands:                  irq --help
+"""
+
+app = typer.Typer(
+    name="irq",
+    help="Perceptual quality of restored images: blind, against the degraded input, or against any clean image.",
+    add_completion=True,
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("score", epilog="Example: irq score restored/ --degraded lq/ --scorer ckdn --weights ckdn.pth")(score.score)
+app.add_typer(weights.app, name="weights")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"ir_quality_plugin {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def start(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Perceptual quality of restored images: blind, against the degraded input, or against any clean image."""
+    if context.invoked_subcommand is None:
+        typer.echo(START, nl=False)
+
+
+def main() -> None:
+    """Run `irq`; exits with 0 when all is done, 2 for a wrong call, 1 for work that failed."""
+    try:
+        app(prog_name="irq")
+    except UsageError as error:
+        typer.echo(f"irq: {error}", err=True)
+        sys.exit(2)
+    except QualityPluginError as error:
+        typer.echo(f"irq: {error}", err=True)
+        sys.exit(1)

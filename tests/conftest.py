@@ -1,0 +1,33 @@
+"""What all tests share: the modules beside this file, and the published networks with golden weights."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from golden import released_weights
+
+from ir_quality_plugin import CKDN, CVRKD, TeacherIQAStudent
+from ir_quality_plugin.checkpoints.remap import from_release
+
+
+def with_golden_weights(network, method):
+    network.load_state_dict(from_release(method, released_weights(method), network.state_dict()))
+    return network.eval()
+
+
+@pytest.fixture(scope="session")
+def golden_teacher_iqa():
+    return with_golden_weights(TeacherIQAStudent(), "teacheriqa")
+
+
+@pytest.fixture(scope="session")
+def golden_ckdn():
+    return with_golden_weights(CKDN(), "ckdn")
+
+
+@pytest.fixture(scope="session")
+def golden_cvrkd():
+    return with_golden_weights(CVRKD(), "cvrkd")
