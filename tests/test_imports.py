@@ -20,7 +20,8 @@ LAYERS = [
     {"losses"},
     {"integrations"},
     {"engine", "report"},
-    {"cli", "__init__", "__main__", "train", "basicsr_train", "basicsr_test"},
+    {"cli", "__init__"},
+    {"__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MODULES = sorted(PACKAGE.rglob("*.py"))
