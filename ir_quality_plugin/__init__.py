@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from .catalog import list_scorers, load_scorer
     from .checkpoints.imagenet import initialise_from_imagenet
     from .errors import CheckpointError, ImageError, MissingInputError, QualityPluginError, UsageError
+    from .losses import (
+        ContentVariantQualityLoss,
+        DegradedReferenceQualityLoss,
+        NoReferenceQualityLoss,
+        QualityLoss,
+        TeacherFeatureLoss,
+    )
     from .models import CKDN, CVRKD, RestorationTeacher, TeacherIQAStudent
     from .models.card import Card
     from .scorers import Scorer
@@ -31,6 +38,11 @@ _HOMES = {
     "MissingInputError": "errors",
     "QualityPluginError": "errors",
     "UsageError": "errors",
+    "ContentVariantQualityLoss": "losses",
+    "DegradedReferenceQualityLoss": "losses",
+    "NoReferenceQualityLoss": "losses",
+    "QualityLoss": "losses",
+    "TeacherFeatureLoss": "losses",
     "CKDN": "models",
     "CVRKD": "models",
     "RestorationTeacher": "models",
@@ -44,11 +56,16 @@ __all__ = [
     "CVRKD",
     "Card",
     "CheckpointError",
+    "ContentVariantQualityLoss",
+    "DegradedReferenceQualityLoss",
     "ImageError",
     "MissingInputError",
+    "NoReferenceQualityLoss",
+    "QualityLoss",
     "QualityPluginError",
     "RestorationTeacher",
     "Scorer",
+    "TeacherFeatureLoss",
     "TeacherIQAStudent",
     "UsageError",
     "__version__",
