@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .catalog import list_scorers, load_scorer
     from .checkpoints.imagenet import initialise_from_imagenet
     from .errors import CheckpointError, ImageError, MissingInputError, QualityPluginError, UsageError
+    from .integrations.register import register
     from .losses import (
         ContentVariantQualityLoss,
         DegradedReferenceQualityLoss,
@@ -49,6 +50,7 @@ _HOMES = {
     "TeacherIQAStudent": "models",
     "Card": "models.card",
     "Scorer": "scorers",
+    "register": "integrations.register",
 }
 
 __all__ = [
@@ -72,6 +74,7 @@ __all__ = [
     "initialise_from_imagenet",
     "list_scorers",
     "load_scorer",
+    "register",
 ]
 
 

@@ -1,0 +1,114 @@
+"""BasicSR's models with a quality term: one mixin, no copied training step."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from basicsr.models.esrgan_model import ESRGANModel
+from basicsr.models.realesrgan_model import RealESRGANModel
+from basicsr.models.sr_model import SRModel
+from basicsr.models.srgan_model import SRGANModel
+from torch import Tensor
+
+from ..errors import UsageError
+from .basicsr_metrics import DEGRADED, direction_of
+from .options import build_terms
+
+
+class FidelityAndQuality:
+    """Stand where BasicSR calls its pixel criterion, and add the quality terms to what that gives.
+
+    Args:
+        model: whose `lq` and `gt` the terms are handed.
+        fidelity: the pixel criterion of the option file.
+        terms: our losses.
+    """
+
+    def __init__(self, model: Any, fidelity: Callable[[Tensor, Tensor], Tensor], terms: list[Any]) -> None:
+        self.model, self.fidelity, self.terms = model, fidelity, terms
+        self.log: dict[str, Tensor] = {}
+
+    def __call__(self, restored: Tensor, target: Tensor) -> Tensor:
+        """Give the pixel loss to `target` plus every term; the terms are logged a number each."""
+        fidelity = self.fidelity(restored, target)
+        total, self.log = fidelity, {"l_fidelity": fidelity.detach()}
+        for index, term in enumerate(self.terms):
+            loss = term(restored, degraded=self.model.lq, reference=self.model.gt, fidelity=fidelity)
+            total = total + loss
+            suffix = f"_{index}" if len(self.terms) > 1 else ""
+            self.log[f"l_quality{suffix}"] = loss.detach()
+            self.log |= {f"quality_{name}{suffix}": value for name, value in term.log.items()}
+        return total
+
+
+class QualityMixin:
+    """Add `train.quality_opt` to a BasicSR model, and the degraded input to its validation metrics.
+
+    Source: BasicSR's `SRModel.init_training_settings` and `optimize_parameters`, around which this stands.
+    """
+
+    opt: dict[str, Any]
+    device: Any
+    lq: Tensor
+    cri_pix: Any
+    log_dict: OrderedDict[str, float]
+
+    def __init__(self, opt: dict[str, Any]) -> None:
+        for metric in (opt.get("val", {}).get("metrics") or {}).values():
+            if metric.get("type") == "calculate_pyiqa":
+                metric.setdefault("better", direction_of(metric.get("metric", "ssim")))
+        super().__init__(opt)  # type: ignore[call-arg]  # the BasicSR model beside us
+
+    def init_training_settings(self) -> None:
+        """Build the terms, before BasicSR builds anything that takes long."""
+        terms = build_terms(self.opt["train"].get("quality_opt"))
+        if terms and not self.opt["train"].get("pixel_opt"):
+            raise UsageError(
+                "train.quality_opt stands without train.pixel_opt; expected a fidelity term beside it: a quality "
+                "term alone is free to invent"
+            )
+        super().init_training_settings()  # type: ignore[misc]
+        if terms:
+            self.cri_pix = FidelityAndQuality(self, self.cri_pix, [term.to(self.device) for term in terms])
+
+    def optimize_parameters(self, current_iter: int) -> None:
+        """Take BasicSR's training step; views and warm-up follow the iteration, so that a resumed run goes on."""
+        criterion = self.cri_pix
+        if not isinstance(criterion, FidelityAndQuality):
+            return super().optimize_parameters(current_iter)  # type: ignore[misc]
+        criterion.log = {}
+        for term in criterion.terms:
+            term.calls = current_iter - 1
+        super().optimize_parameters(current_iter)  # type: ignore[misc]
+        self.log_dict.update(self.reduce_loss_dict(OrderedDict(criterion.log)))  # type: ignore[attr-defined]
+        return None
+
+    def get_current_visuals(self) -> OrderedDict[str, Tensor]:
+        """Hand the degraded input on: BasicSR asks for the visuals right before it calls the metrics."""
+        DEGRADED.set(self.lq.detach())
+        return super().get_current_visuals()  # type: ignore[misc]
+
+    def nondist_validation(self, *arguments: Any) -> None:
+        """Validate, and forget the last degraded input."""
+        try:
+            super().nondist_validation(*arguments)  # type: ignore[misc]
+        finally:
+            DEGRADED.set(None)
+
+
+class QualitySRModel(QualityMixin, SRModel):
+    """BasicSR's `SRModel` with `train.quality_opt`."""
+
+
+class QualitySRGANModel(QualityMixin, SRGANModel):
+    """BasicSR's `SRGANModel` with `train.quality_opt`."""
+
+
+class QualityESRGANModel(QualityMixin, ESRGANModel):
+    """BasicSR's `ESRGANModel` with `train.quality_opt`."""
+
+
+class QualityRealESRGANModel(QualityMixin, RealESRGANModel):
+    """BasicSR's `RealESRGANModel` with `train.quality_opt`."""

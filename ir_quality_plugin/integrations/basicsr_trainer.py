@@ -1,0 +1,81 @@
+"""BasicSR's own trainer and tester with our types registered, on a GPU or on a CPU, resume included."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import basicsr.test
+import basicsr.train
+import torch
+from basicsr.utils.options import parse_options
+
+from ..errors import CheckpointError, QualityPluginError
+from .register import register
+
+
+def load_resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
+    """Find and read the state to resume from, onto whatever device is there; BasicSR's own asks for a GPU.
+
+    Raises:
+        CheckpointError: the file is damaged.
+    """
+    if opt["auto_resume"]:
+        # BasicSR looks below the current folder; its experiments are below the root.
+        folder = Path(opt["root_path"]) / "experiments" / opt["name"] / "training_states"
+        states = sorted(folder.glob("*.state"), key=lambda path: float(path.stem))
+        if states:
+            opt["path"]["resume_state"] = str(states[-1])
+    path = opt["path"].get("resume_state")
+    if not path:
+        return None
+    device = f"cuda:{torch.cuda.current_device()}" if opt["num_gpu"] and torch.cuda.is_available() else "cpu"
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except (OSError, RuntimeError, EOFError) as error:
+        raise CheckpointError(f"cannot resume from {path} ({error}); name an earlier .state file") from error
+    basicsr.train.check_resume(opt, state["iter"])
+    return state
+
+
+def exactly_yaml_1_2(opt: Any) -> Any:
+    """Read numbers such as 1e-4, which BasicSR's YAML loader leaves as text, as numbers, in place."""
+    items = opt.items() if isinstance(opt, Mapping) else enumerate(opt) if isinstance(opt, list) else ()
+    for key, value in items:
+        if isinstance(value, str) and value[:1] in "+-.0123456789" and "e" in value.lower():
+            try:
+                opt[key] = float(value)
+            except ValueError:
+                continue
+        else:
+            exactly_yaml_1_2(value)
+    return opt
+
+
+def run(pipeline: Callable[[str], None], root: Path) -> None:
+    """Run BasicSR's training or testing pipeline below `root`; an error of ours ends it with one line and code 1."""
+
+    def parse(root_path: str, is_train: bool = True) -> tuple[dict[str, Any], Any]:
+        opt, arguments = parse_options(root_path, is_train=is_train)
+        return exactly_yaml_1_2({**opt, "root_path": root_path}), arguments
+
+    register()
+    for module in (basicsr.train, basicsr.test):
+        module.parse_options = parse
+    basicsr.train.load_resume_state = load_resume_state
+    try:
+        pipeline(str(root))
+    except QualityPluginError as error:
+        sys.exit(f"irq: {error}")
+
+
+def train(root: Path) -> None:
+    """Train an option file (`-opt FILE`) as `basicsr/train.py` does."""
+    run(basicsr.train.train_pipeline, root)
+
+
+def test(root: Path) -> None:
+    """Test an option file (`-opt FILE`) as `basicsr/test.py` does."""
+    run(basicsr.test.test_pipeline, root)
