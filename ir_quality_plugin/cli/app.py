@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -52,6 +53,15 @@ def main() -> None:
     except UsageError as error:
         typer.echo(f"irq: {error}", err=True)
         sys.exit(2)
-    except QualityPluginError as error:
+    except (QualityPluginError, OSError) as error:
         typer.echo(f"irq: {error}", err=True)
+        _drop_unwritten_output()
         sys.exit(1)
+
+
+def _drop_unwritten_output() -> None:
+    """Keep Python from complaining a second time about an output that cannot be written: a full disk."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -40,18 +41,13 @@ def score(
     Images are read one by one, at their own size. An image that cannot be read or scored is listed with its reason, the
     others are scored, and the exit code is 1.
     """
-    from ..catalog import CATALOG, find_entry, load_scorer
+    from ..catalog import load_scorer
 
-    card = find_entry(scorer).card
-    if full_reference and card.reference != "none":
-        needs: str | None = "reference"
-    else:
-        needs = {"degraded": "degraded", "any-clean": "reference"}.get(card.reference)
-    restored = expand(images)
+    needs = need_of(scorer, full_reference)
     guides = {"degraded": degraded, "reference": reference}.get(needs or "")
     if needs and not guides:
-        blind = ", ".join(name for name, entry in CATALOG.items() if entry.card.reference == "none")
-        raise MissingInputError(f"{scorer} needs --{needs} PATH; expected a file or a folder; {blind} need nothing")
+        raise MissingInputError(f"{scorer} needs --{needs} PATH; expected a file or a folder; {blind()} need nothing")
+    restored = expand(images)
     partners = pair(f"--{needs}", restored, guides) if guides else [None] * len(restored)
     loaded = load_scorer(
         scorer,
@@ -72,6 +68,25 @@ def score(
         raise typer.Exit(1)
 
 
+def need_of(scorer: str, full_reference: bool) -> str | None:
+    """Tell which option a scorer cannot do without, from the catalogue alone."""
+    from ..catalog import find_entry
+
+    card = find_entry(scorer).card
+    if full_reference and card.reference == "none":
+        raise UsageError(f"--full-reference: {scorer} takes no reference; leave it out, or use ckdn or cvrkd")
+    if full_reference:
+        return "reference"
+    return {"degraded": "degraded", "any-clean": "reference"}.get(card.reference)
+
+
+def blind() -> str:
+    """Name the scorers that need nothing beside the image."""
+    from ..catalog import CATALOG
+
+    return ", ".join(name for name, entry in CATALOG.items() if entry.card.reference == "none")
+
+
 def expand(paths: list[Path]) -> list[Path]:
     """Replace folders by the images in them; files that are missing stay, and fail one by one."""
     from ..data.images import list_images
@@ -85,9 +100,10 @@ def pair(option: str, images: list[Path], given: list[Path]) -> list[Path]:
 
     if len(given) == 1 and given[0].is_dir():
         return pair_by_stem(images, given[0])
-    absent = [str(path) for path in given if not path.is_file()]
-    if absent:
-        raise UsageError(f"{option} {absent[0]}: no such file; expected an image file, or one folder")
+    odd = [path for path in given if not path.is_file()]
+    if odd:
+        found = "a folder among several paths" if odd[0].is_dir() else "no such file"
+        raise UsageError(f"{option} {odd[0]}: {found}; expected image files, or one folder alone")
     if len(given) not in (1, len(images)):
         raise UsageError(
             f"{option} was given {len(given)} times for {len(images)} images; expected 1, {len(images)} or a folder"
@@ -100,10 +116,10 @@ def check_device(device: str) -> str:
     import torch
 
     try:
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         raise UsageError(
-            f"--device {device}: {str(error).splitlines()[0]}; expected cpu, or cuda where there is one"
+            f"--device {device}: {str(error).splitlines()[0].split('. ')[0]}; expected cpu, or cuda where there is one"
         ) from error
     return device
 
@@ -122,9 +138,16 @@ def judge(scorer: Scorer, image: Path, partner: Path | None) -> dict[str, Any]:
             else {scorer.needs: read_image(partner)[None].to(scorer.device)}
         )
         with torch.inference_mode():
-            return {"image": str(image), "score": scorer(restored, **guide).item()}
+            value = scorer(restored, **guide).item()
     except ImageError as error:
         return {"image": str(image), "error": str(error)}
+    except RuntimeError as error:  # a CPU's allocator raises no type of its own
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            raise
+        return {"image": str(image), "error": f"{scorer.device} ran out of memory; score crops of it, or elsewhere"}
+    if not math.isfinite(value):
+        return {"image": str(image), "error": f"the score is {value}; expected a number; verify the weights"}
+    return {"image": str(image), "score": value}
 
 
 def describe(scorer: Scorer) -> dict[str, Any]:

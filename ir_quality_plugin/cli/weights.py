@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import CheckpointError, UsageError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ..models.card import Card
 
 app = typer.Typer(help="List, convert and verify weights.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -18,21 +23,40 @@ def ls(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON docu
     """List every scorer: what it judges against, its range, and where its weights are."""
     import dataclasses
 
-    from ..catalog import find_weights, list_scorers, weights_folder
+    from ..catalog import CATALOG, weights_folder
 
-    cards = {card.name: (card, find_weights(card.name)) for card in list_scorers()}
+    listed = [(name, *look_up(name)) for name in CATALOG]
+    failed = sum(error is not None for *_, error in listed)
     if as_json:
-        rows = [{**dataclasses.asdict(card), "path": path and str(path)} for card, path in cards.values()]
+        rows = [
+            {**dataclasses.asdict(card), "name": name, "path": path and str(path), "error": error}
+            for name, card, path, error in listed
+        ]
         typer.echo(json.dumps(rows, indent=1))
-        return
-    line = "{:<13}{:<11}{:<9}{:<15}{}"
-    typer.echo(line.format("scorer", "against", "range", "sees", "weights"))
-    for name, (card, path) in cards.items():
-        patches = f"{card.patches} x {card.patch_px} px" if card.patches else "whole image"
-        state = f"{path}, licence: {card.licence}" if path else "none at hand: pass --weights FILE, or convert one"
-        bounds = "{:g}..{:g}".format(*card.score_range)
-        typer.echo(line.format(name, card.reference, bounds, patches, state))
-    typer.echo(f"Converted weights are looked for in {weights_folder()}")
+    else:
+        line = "{:<13}{:<11}{:<9}{:<15}{}"
+        typer.echo(line.format("scorer", "against", "range", "sees", "weights"))
+        for name, card, path, error in listed:
+            patches = f"{card.patches} x {card.patch_px} px" if card.patches else "whole image"
+            state = f"{path}, licence: {card.licence}" if path else "none at hand: pass --weights FILE, or convert one"
+            bounds = "{:g}..{:g}".format(*card.score_range)
+            typer.echo(line.format(name, card.reference, bounds, patches, f"failed: {error}" if error else state))
+        typer.echo(f"Converted weights are looked for in {weights_folder()}")
+    if failed:
+        typer.echo(f"irq: the weights of {failed} of {len(listed)} scorers cannot be read", err=True)
+        raise typer.Exit(1)
+
+
+def look_up(name: str) -> tuple[Card, Path | None, str | None]:
+    """Give a scorer's card, where its weights are, and what is wrong with them; a damaged file hides no other."""
+    from ..catalog import find_entry, find_weights
+    from ..checkpoints.read import read_card
+
+    path = find_weights(name)
+    try:
+        return (read_card(path) if path else find_entry(name).card), path, None
+    except CheckpointError as error:
+        return find_entry(name).card, path, str(error)
 
 
 @app.command("convert", epilog="Example: irq weights convert CKDN_model_best-38b27dc6.pth --scorer ckdn")
@@ -46,7 +70,7 @@ def convert(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Convert weights to safetensors with their card; every parameter is placed, or nothing is written."""
-    from ..catalog import find_entry, load_network, weights_folder
+    from ..catalog import find_entry, weights_folder
     from ..checkpoints.write import write_weights
 
     find_entry(scorer)
@@ -55,7 +79,7 @@ def convert(
         raise UsageError(f"--out {target}; expected a name that ends in .safetensors")
     if target.exists() and not force:
         raise UsageError(f"{target} is there already; give another --out, or --force to replace it")
-    card, network = load_network(scorer, file)
+    card, network = load_named(scorer, file)
     write_weights(target, network.state_dict(), card)
     if as_json:
         typer.echo(
@@ -87,18 +111,37 @@ def verify(
         typer.echo(json.dumps({"failed": failed, "results": rows}, indent=1))
     else:
         for row in rows:
-            typer.echo(
-                f"{row['file']}: " + (f"failed: {row['error']}" if "error" in row else f"sound, {row['scorer']}")
-            )
+            state = f"failed: {first_line(row['error'])}" if "error" in row else f"sound, {row['scorer']}"
+            typer.echo(f"{row['file']}: {state}")
         if not rows:
             typer.echo("no weights are at hand; name a file, or convert one")
     if failed:
+        typer.echo(f"irq: {failed} of {len(rows)} files failed", err=True)
         raise typer.Exit(1)
+
+
+def first_line(error: str) -> str:
+    """Shorten the list of parameters that could not be placed to its headline."""
+    head, *rest = error.splitlines()
+    return f"{head.removesuffix(':')} (all with --json)" if rest else head
+
+
+def load_named(name: str, file: Path) -> tuple[Card, nn.Module]:
+    """Load weights of exactly this scorer: the compact ones are of the same method as their published siblings.
+
+    Raises:
+        CheckpointError: damaged, incomplete, or of another scorer.
+    """
+    from ..catalog import load_network
+
+    card, network = load_network(name, file)
+    if card.name != name:
+        raise CheckpointError(f"{file} holds weights of {card.name}, not of {name}; use --scorer {card.name}")
+    return card, network
 
 
 def examine(file: Path, name: str | None) -> dict[str, Any]:
     """Load one file of weights as a row of the result: what it is, or what is wrong."""
-    from ..catalog import load_network
     from ..checkpoints.read import read_weights
     from ..checkpoints.remap import recognise
 
@@ -108,7 +151,7 @@ def examine(file: Path, name: str | None) -> dict[str, Any]:
             name = found.card.name if found.card else recognise(found.tensors)
         if name is None:
             raise CheckpointError("it has no card and is no known release; say which network it is with --scorer")
-        card, _ = load_network(name, file)
+        card, _ = load_named(name, file)
     except (CheckpointError, UsageError) as error:
         return {"file": str(file), "error": str(error)}
     return {"file": str(file), "scorer": card.name, "sha256": card.sha256, "origin": card.origin}

@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from ..errors import ImageError, UsageError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2")
 SIXTEEN_BITS = 65535
+# Formats whose 16 bits Pillow hands out as 32-bit integers.
+SIXTEEN_BIT_FORMATS = ("PNG", "PPM")
+# What Pillow's plugins raise over damaged files, beside OSError.
+STUMBLES = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
 
 
 def read_image(path: str | Path) -> Tensor:
     """Read an image file as RGB.
 
-    The EXIF orientation is applied; grey, palette and CMYK images become RGB; 16-bit grey keeps its precision; an alpha
-    channel is dropped where it is opaque everywhere.
+    The EXIF orientation is applied; grey, palette and CMYK images become RGB; 16-bit grey keeps its precision, colour
+    of 16 bits a channel is read at Pillow's 8; floating point grey is taken as [0,1]; an alpha channel is dropped where
+    it is opaque everywhere. Of a phone's photograph with further pictures inside (MPO), the photograph is read.
 
     Args:
         path: of the file.
@@ -29,72 +47,99 @@ def read_image(path: str | Path) -> Tensor:
         (3,H,W) float32 in [0,1].
 
     Raises:
-        ImageError: no file, no image, truncated, transparent, of several frames, or larger than Pillow's limit against
-            decompression bombs.
+        ImageError: no file, no image, truncated, transparent, of several frames, of unknown scale, or larger than
+            Pillow's limit against decompression bombs.
     """
     path = Path(path)
-    if not path.is_file():
-        found = "a folder" if path.is_dir() else "nothing"
-        raise ImageError(f"cannot read {path}: there is {found}; expected an image file")
-    if path.stat().st_size == 0:
-        raise ImageError(f"cannot read {path}: the file is empty; copy it again")
+    try:
+        if not path.is_file():
+            found = "a folder" if path.is_dir() else "no regular file" if path.exists() else "nothing"
+            raise ImageError(f"cannot read {path}: there is {found}; expected an image file; check the path")
+        if path.stat().st_size == 0:
+            raise ImageError(f"cannot read {path}: the file is empty; expected an image; copy it again")
+        return _to_rgb(path, *_decode(path))
+    except UnidentifiedImageError as error:
+        raise ImageError(
+            f"cannot read {path}: it is no image that can be recognised; expected one of {', '.join(SUFFIXES)}; "
+            "export it again"
+        ) from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError) as error:
+        raise ImageError(
+            f"cannot read {path}: it declares more pixels than are safe to decode ({error or 'out of memory'}); "
+            "score crops of it"
+        ) from error
+    except OSError as error:
+        if error.errno is None:
+            raise _damaged(path, error) from error
+        raise ImageError(f"cannot read {path}: {error.strerror}; check the path and its permissions") from error
+
+
+def _damaged(path: Path, error: Exception) -> ImageError:
+    return ImageError(
+        f"cannot read {path}: it is damaged ({error}); expected a complete image; copy or export it again"
+    )
+
+
+def _decode(path: Path) -> tuple[Image.Image, str | None]:
+    """Decode the file's pixels, turned upright, and name its format."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as image:
-                return _to_rgb(path, image)
-    except UnidentifiedImageError as error:
-        raise ImageError(f"cannot read {path}: it is no image; expected one of {', '.join(SUFFIXES)}") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(
-            f"cannot read {path}: it declares more pixels than are safe to decode ({error}); score crops of it"
-        ) from error
+                frames = getattr(image, "n_frames", 1)
+                if frames > 1 and image.format != "MPO":
+                    raise ImageError(
+                        f"cannot read {path}: it holds {frames} frames; expected one; save the frame as a file of its "
+                        "own"
+                    )
+                image.load()
+                return ImageOps.exif_transpose(image), image.format
     except ImageError:
         raise
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, MemoryError, OverflowError) as error:
-        raise ImageError(f"cannot read {path}: it is damaged ({error}); copy or export it again") from error
+    except STUMBLES as error:
+        raise _damaged(path, error) from error
 
 
-def _to_rgb(path: Path, image: Image.Image | ImageFile.ImageFile) -> Tensor:
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1:
-        raise ImageError(
-            f"cannot read {path}: it holds {frames} frames; expected one; save the frame as a file of its own"
-        )
-    image.load()
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        return _from_deep_grey(path, np.asarray(image, dtype=np.float64))
+def _to_rgb(path: Path, image: Image.Image, form: str | None) -> Tensor:
+    if image.mode == "F" or image.mode.startswith("I"):
+        return _from_deep_grey(path, image, form)
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         if image.getchannel("A").getextrema()[0] != 255:
             raise ImageError(f"cannot read {path}: it has transparent pixels; expected opaque ones; flatten it first")
-    pixels = np.asarray(image.convert("RGB"), dtype=np.float32) / 255
+    try:
+        image = image.convert("RGB")
+    except ValueError as error:
+        raise ImageError(
+            f"cannot read {path}: its colours ({image.mode}) have no conversion to RGB; export it as RGB"
+        ) from error
+    pixels = np.asarray(image, dtype=np.float32) / 255
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
-def _from_deep_grey(path: Path, values: np.ndarray) -> Tensor:
-    lowest, highest = float(values.min()), float(values.max())
-    if not (lowest >= 0 and highest <= SIXTEEN_BITS):
+def _from_deep_grey(path: Path, image: Image.Image, form: str | None) -> Tensor:
+    if image.mode == "I" and form not in SIXTEEN_BIT_FORMATS:
         raise ImageError(
-            f"cannot read {path}: grey values from {lowest:g} to {highest:g}; expected 16 bits: 0 to 65535"
+            f"cannot read {path}: it holds 32-bit integers, whose white is not defined; save it with 8 or 16 bits"
         )
-    # Floating point files hold [0,1]; whole numbers hold 16 bits.
-    scale = (
-        1.0
-        if highest <= 1 and values.dtype.kind == "f" and not np.equal(values, values.round()).all()
-        else SIXTEEN_BITS
-    )
-    return torch.from_numpy(values / scale).float().expand(3, -1, -1).contiguous()
+    white = 1 if image.mode == "F" else SIXTEEN_BITS
+    values = np.asarray(image, dtype=np.float64)
+    lowest, highest = float(values.min()), float(values.max())
+    if not (lowest >= 0 and highest <= white):
+        raise ImageError(
+            f"cannot read {path}: grey values from {lowest:g} to {highest:g}; expected 0 to {white}; rescale them"
+        )
+    return torch.from_numpy(values / white).float().expand(3, -1, -1).contiguous()
 
 
 def list_images(folder: Path) -> list[Path]:
-    """List a folder's images by their suffix, sorted by name; folders below it are left out.
+    """List a folder's images by their suffix, sorted by name; hidden files and folders below it are left out.
 
     Raises:
         UsageError: there is none.
     """
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    listed = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+    found = sorted(path for path in listed if path.is_file())
     if not found:
         raise UsageError(f"{folder} holds no image; expected files ending in {', '.join(SUFFIXES)}")
     return found

@@ -1,6 +1,9 @@
 """Image files of every kind become RGB in [0,1], or an error that names the file and the reason."""
 
+import contextlib
+import os
 import struct
+import warnings
 import zlib
 
 import numpy as np
@@ -43,6 +46,32 @@ def test_sixteen_bits_of_grey_keep_their_precision(tmp_path):
     torch.testing.assert_close(read_image(tmp_path / "deep.png"), expected)
 
 
+def test_floating_point_grey_is_taken_as_it_is(tmp_path):
+    values = np.random.RandomState(1).random_sample((8, 9)).astype(np.float32)
+    for name, pixels in (("half", values), ("white", np.ones((8, 9), np.float32))):
+        Image.fromarray(pixels).save(tmp_path / f"{name}.tif")
+        torch.testing.assert_close(read_image(tmp_path / f"{name}.tif")[0], torch.from_numpy(pixels))
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (np.full((8, 9), 200.5, np.float32), "from 200.5 to 200.5; expected 0 to 1"),
+        (np.full((8, 9), np.nan, np.float32), "from nan to nan; expected 0 to 1"),
+        (np.full((8, 9), 255, np.int32), "32-bit integers"),
+    ],
+)
+def test_deep_grey_of_unknown_scale_is_refused_and_not_read_as_black(tmp_path, pixels, message):
+    Image.fromarray(pixels).save(tmp_path / "odd.tif")
+    with pytest.raises(ImageError, match=rf"odd\.tif: .*{message}"):
+        read_image(tmp_path / "odd.tif")
+
+
+def test_a_deep_portable_greymap_is_read_by_its_own_maximum(tmp_path):
+    (tmp_path / "deep.pgm").write_bytes(b"P5 2 1 1023\n" + struct.pack(">2H", 0, 1023))
+    assert read_image(tmp_path / "deep.pgm")[0].tolist() == [[0.0, 1.0]]
+
+
 def test_the_cameras_orientation_is_applied(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was held upright: turn by 90 degrees
@@ -60,9 +89,9 @@ def test_an_opaque_alpha_is_dropped_and_a_transparent_one_refused(tmp_path):
         read_image(tmp_path / "clear.png")
 
 
-def bomb():
-    """A PNG of a few bytes that declares 60,000 by 60,000 pixels."""
-    header = struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
+def declared(width, height):
+    """A PNG of a few bytes that declares a size."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"\0" * 100)), (b"IEND", b"")]
     body = b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
@@ -77,13 +106,31 @@ def bomb():
         (b"this is a text file\n", "it is no image"),
         (b"\x89PNG\r\n\x1a\n", "it is (no image|damaged)"),
         (b"\xff\xd8\xff\xe0" + b"\0" * 50, "it is (no image|damaged)"),
-        (bomb(), "more pixels than are safe"),
+        (declared(60_000, 60_000), "more pixels than are safe"),
+        (declared(10_000, 10_000), "more pixels than are safe"),
+        (declared(0, 0), "it is no image"),
+        (b"P6 0 5 255\n", "it is no image"),
+        (b"II*\0\x08\0\0\0\0\0\0\0\0\0", "it is (no image|damaged)"),
     ],
 )
 def test_what_is_no_sound_image_is_refused_by_name(tmp_path, content, message):
     (tmp_path / "odd.png").write_bytes(content)
     with pytest.raises(ImageError, match=rf"odd\.png: {message}|odd\.png: it declares {message}"):
         read_image(tmp_path / "odd.png")
+
+
+def test_flipped_bytes_give_an_image_or_an_image_error(tmp_path):
+    draw = np.random.RandomState(3)
+    for suffix in (".tif", ".png", ".jpg", ".webp", ".ppm", ".bmp"):
+        path = tmp_path / f"flipped{suffix}"
+        Image.fromarray(PIXELS).save(path)
+        sound = path.read_bytes()
+        for position in draw.choice(min(len(sound), 250), 100, replace=False):
+            damaged = bytearray(sound)
+            damaged[position] ^= draw.randint(1, 256)
+            path.write_bytes(damaged)
+            with contextlib.suppress(ImageError), warnings.catch_warnings(action="ignore"):
+                assert read_image(path).shape[0] == 3
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
@@ -97,22 +144,39 @@ def test_a_truncated_image_is_refused(tmp_path, suffix, kept):
         read_image(path)
 
 
-def test_an_animation_is_refused(tmp_path):
-    frames = [Image.fromarray(PIXELS), Image.fromarray(255 - PIXELS)]
-    frames[0].save(tmp_path / "moving.webp", save_all=True, append_images=frames[1:])
+FRAMES = [Image.fromarray(PIXELS), Image.fromarray(255 - PIXELS)]
+
+
+@pytest.mark.parametrize("suffix", [".webp", ".gif", ".tif", ".png"])
+def test_several_frames_are_refused_and_a_single_one_is_read(tmp_path, suffix):
+    FRAMES[0].save(tmp_path / f"moving{suffix}", save_all=True, append_images=FRAMES[1:])
     with pytest.raises(ImageError, match="holds 2 frames"):
-        read_image(tmp_path / "moving.webp")
+        read_image(tmp_path / f"moving{suffix}")
+    FRAMES[0].save(tmp_path / f"still{suffix}")
+    assert read_image(tmp_path / f"still{suffix}").shape == (3, 20, 30)
 
 
-@pytest.mark.parametrize(("name", "found"), [("missing.png", "nothing"), ("", "a folder")])
-def test_a_missing_file_and_a_folder_are_told_apart(tmp_path, name, found):
-    with pytest.raises(ImageError, match=f"there is {found}; expected an image file"):
+def test_a_phones_photograph_with_a_second_picture_inside_is_its_first(tmp_path):
+    FRAMES[0].save(tmp_path / "phone.jpg", "MPO", save_all=True, append_images=FRAMES[1:])
+    FRAMES[0].save(tmp_path / "plain.jpg")
+    torch.testing.assert_close(read_image(tmp_path / "phone.jpg"), read_image(tmp_path / "plain.jpg"))
+
+
+@pytest.mark.parametrize(("name", "found"), [("missing.png", "nothing"), ("", "a folder"), ("pipe.png", "no regular")])
+def test_a_missing_file_a_folder_and_a_pipe_are_told_apart(tmp_path, name, found):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(ImageError, match=f"there is {found}.*; expected an image file"):
         read_image(tmp_path / name)
+
+
+def test_what_the_file_system_refuses_is_not_called_damaged(tmp_path):
+    with pytest.raises(ImageError, match="File name too long; check"):
+        read_image(tmp_path / f"{'long' * 100}.png")
 
 
 @pytest.fixture
 def folders(tmp_path):
-    for name in ("b.png", "a.jpg", "notes.txt", "other/a.png", "other/b.webp", "other/c.png"):
+    for name in ("b.png", "a.jpg", "notes.txt", "._b.png", "other/a.png", "other/b.webp", "other/c.png"):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"x")
