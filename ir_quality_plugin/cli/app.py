@@ -10,11 +10,12 @@ import typer
 
 from ..errors import QualityPluginError, UsageError
 from ..version import __version__
-from . import score, weights
+from . import doctor, score, weights
 
 START = """\
 Score a restored image:        irq score restored.png --degraded input.png --scorer ckdn --weights FILE
 See the scorers and weights:   irq weights ls
+What works on this machine:    irq doctor
 All commands:                  irq --help
 """
 
@@ -27,6 +28,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("score", epilog="Example: irq score restored/ --degraded lq/ --scorer ckdn --weights ckdn.pth")(score.score)
+app.command("doctor", epilog="Example: irq doctor --json")(doctor.doctor)
 app.add_typer(weights.app, name="weights")
 
 

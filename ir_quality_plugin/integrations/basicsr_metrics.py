@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..catalog import load_scorer
 from ..errors import MissingInputError, UsageError
+from ..models.card import Protocol
 from ..scorers import Scorer
 from .pyiqa_loss import build_metric
 
@@ -35,8 +36,13 @@ def device_here() -> torch.device:
 
 
 @cache
-def _scorer(name: str, options: tuple[tuple[str, Any], ...]) -> Scorer:
-    return load_scorer(name, **dict(options)).to(device_here())
+def scorer_of(
+    name: str, weights: str, protocol: Protocol | None = None, patches: int | None = None, full_reference: bool = False
+) -> Scorer:
+    """A scorer of the catalogue, built once."""
+    return load_scorer(
+        name, weights, protocol=protocol, patches=patches, full_reference=full_reference, device=device_here()
+    )
 
 
 @cache
@@ -50,13 +56,39 @@ def direction_of(name: str) -> str:
     return "lower" if metric_of(name).lower_better else "higher"
 
 
+def prepare_metric(options: dict[str, Any], place: str) -> None:
+    """Build a metric of `val.metrics` before training, so that what is missing is said then; fill `better` in.
+
+    Raises:
+        UsageError: no such scorer or metric, or the wrong `better`.
+        CheckpointError: weights that are missing or damaged.
+    """
+    if options["type"] == "calculate_quality":
+        kept = ("weights", "protocol", "patches", "full_reference")
+        scorer_of(options.get("scorer", "ckdn-s"), **{"weights": "default", **_only(options, kept)})
+        direction = "higher"
+    elif options["type"] == "calculate_pyiqa":
+        direction = direction_of(options.get("metric", "ssim"))
+    else:
+        return
+    if options.setdefault("better", direction) != direction:
+        raise UsageError(f"{place}: better={options['better']!r}; expected {direction!r}, the metric's own direction")
+
+
+def _only(options: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: options[name] for name in names if name in options}
+
+
 def calculate_quality(
     img: np.ndarray,
     img2: np.ndarray | None = None,
     scorer: str = "ckdn-s",
     better: str = "higher",
     crop_border: int = 0,
-    **options: Any,
+    weights: str = "default",
+    protocol: Protocol | None = None,
+    patches: int | None = None,
+    full_reference: bool = False,
 ) -> float:
     """Score a restored image in BasicSR's validation.
 
@@ -66,7 +98,10 @@ def calculate_quality(
         scorer: a name of the catalogue; one that judges against the degraded input is handed it in our models.
         better: must be "higher".
         crop_border: pixels left out at each edge, of the restored and the clean image; not with a degraded input.
-        options: of `load_scorer`.
+        weights: as in `load_scorer`.
+        protocol: as in `load_scorer`.
+        patches: as in `load_scorer`.
+        full_reference: as in `load_scorer`.
 
     Returns:
         The score, higher is better.
@@ -77,7 +112,7 @@ def calculate_quality(
     """
     if better != "higher":
         raise UsageError(f"val.metrics: better={better!r} for {scorer}; expected 'higher': every scorer's direction")
-    loaded = _scorer(scorer, tuple(sorted(options.items())))
+    loaded = scorer_of(scorer, weights, protocol, patches, full_reference)
     degraded = DEGRADED.get()
     if loaded.needs == "degraded" and degraded is None:
         raise MissingInputError(

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import torch
 from basicsr.models.esrgan_model import ESRGANModel
 from basicsr.models.realesrgan_model import RealESRGANModel
 from basicsr.models.sr_model import SRModel
 from basicsr.models.srgan_model import SRGANModel
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import UsageError
-from .basicsr_metrics import DEGRADED, direction_of
+from .basicsr_metrics import DEGRADED
+from .basicsr_options import check_options
 from .options import build_terms
 
 
@@ -56,9 +60,7 @@ class QualityMixin:
     log_dict: OrderedDict[str, float]
 
     def __init__(self, opt: dict[str, Any]) -> None:
-        for metric in (opt.get("val", {}).get("metrics") or {}).values():
-            if metric.get("type") == "calculate_pyiqa":
-                metric.setdefault("better", direction_of(metric.get("metric", "ssim")))
+        check_options(opt)
         super().__init__(opt)  # type: ignore[call-arg]  # the BasicSR model beside us
 
     def init_training_settings(self) -> None:
@@ -82,8 +84,27 @@ class QualityMixin:
         for term in criterion.terms:
             term.calls = current_iter - 1
         super().optimize_parameters(current_iter)  # type: ignore[misc]
-        self.log_dict.update(self.reduce_loss_dict(OrderedDict(criterion.log)))  # type: ignore[attr-defined]
+        if criterion.log:  # a GAN's generator may rest
+            self.log_dict.update(self.reduce_loss_dict(OrderedDict(criterion.log)))  # type: ignore[attr-defined]
         return None
+
+    def save_training_state(self, epoch: int, current_iter: int) -> None:
+        """Save BasicSR's state, and beside its optimisers what the terms go on from."""
+        super().save_training_state(epoch, current_iter)  # type: ignore[misc]
+        path = Path(self.opt["path"]["training_states"]) / f"{current_iter}.state"
+        if self.opt["rank"] == 0 and isinstance(self.cri_pix, FidelityAndQuality) and path.is_file():
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            state["quality"] = [term.state_dict() for term in self.cri_pix.terms]
+            complete = path.with_suffix(".part")
+            torch.save(state, complete)
+            complete.replace(path)
+
+    def resume_training(self, resume_state: dict[str, Any]) -> None:
+        """Resume as BasicSR does, and the terms where they were."""
+        super().resume_training(resume_state)  # type: ignore[misc]
+        if isinstance(self.cri_pix, FidelityAndQuality):
+            for term, state in zip(self.cri_pix.terms, resume_state.get("quality", []), strict=False):
+                term.load_state_dict(state)
 
     def get_current_visuals(self) -> OrderedDict[str, Tensor]:
         """Hand the degraded input on: BasicSR asks for the visuals right before it calls the metrics."""
@@ -111,4 +132,31 @@ class QualityESRGANModel(QualityMixin, ESRGANModel):
 
 
 class QualityRealESRGANModel(QualityMixin, RealESRGANModel):
-    """BasicSR's `RealESRGANModel` with `train.quality_opt`."""
+    """BasicSR's `RealESRGANModel` with `train.quality_opt`; it runs on a CPU too, where BasicSR asks for a GPU."""
+
+    def __init__(self, opt: dict[str, Any]) -> None:
+        with staying_put():
+            super().__init__(opt)
+        self.jpeger.to(self.device)
+        self.usm_sharpener.to(self.device)
+
+    def _dequeue_and_enqueue(self) -> None:
+        if not hasattr(self, "queue_lr"):
+            batch = len(self.lq)
+            if self.queue_size % batch:
+                raise UsageError(f"queue_size={self.queue_size} with a batch of {batch}; expected a multiple of it")
+            self.queue_lr = self.lq.new_zeros(self.queue_size, *self.lq.shape[1:])
+            self.queue_gt = self.gt.new_zeros(self.queue_size, *self.gt.shape[1:])
+            self.queue_ptr = 0
+        super()._dequeue_and_enqueue()
+
+
+@contextmanager
+def staying_put() -> Iterator[None]:
+    """Let `module.cuda()` leave a module where it is; its owner moves it to its own device."""
+    original = nn.Module.cuda
+    nn.Module.cuda = lambda module, device=None: module  # type: ignore[method-assign,assignment]
+    try:
+        yield
+    finally:
+        nn.Module.cuda = original  # type: ignore[method-assign]

@@ -10,9 +10,11 @@ from typing import Any
 import basicsr.test
 import basicsr.train
 import torch
+import yaml
 from basicsr.utils.options import parse_options
 
-from ..errors import CheckpointError, QualityPluginError
+from ..errors import CheckpointError, QualityPluginError, UsageError
+from .basicsr_options import check_options
 from .register import register
 
 
@@ -55,12 +57,11 @@ def exactly_yaml_1_2(opt: Any) -> Any:
 
 
 def run(pipeline: Callable[[str], None], root: Path) -> None:
-    """Run BasicSR's training or testing pipeline below `root`; an error of ours ends it with one line and code 1."""
+    """Run BasicSR's training or testing pipeline below `root`.
 
-    def parse(root_path: str, is_train: bool = True) -> tuple[dict[str, Any], Any]:
-        opt, arguments = parse_options(root_path, is_train=is_train)
-        return exactly_yaml_1_2({**opt, "root_path": root_path}), arguments
-
+    The options are checked before anything is built. An error of ours ends it with one line, and code 2 where the
+    option file or the call is wrong, 1 where the work failed.
+    """
     register()
     for module in (basicsr.train, basicsr.test):
         module.parse_options = parse
@@ -68,7 +69,30 @@ def run(pipeline: Callable[[str], None], root: Path) -> None:
     try:
         pipeline(str(root))
     except QualityPluginError as error:
-        sys.exit(f"irq: {error}")
+        print(f"irq: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, UsageError) else 1)
+
+
+def parse(root_path: str, is_train: bool = True) -> tuple[dict[str, Any], Any]:
+    """Parse the command line and the option file as BasicSR does, and check them.
+
+    Raises:
+        UsageError: no such file, a file that is no YAML, an option that is wrong; several processes without a GPU,
+            which BasicSR's launcher cannot do.
+    """
+    launched = any(word in ("pytorch", "slurm", "--launcher=pytorch", "--launcher=slurm") for word in sys.argv)
+    if launched and not torch.cuda.is_available():
+        raise UsageError("--launcher: BasicSR's launcher needs a GPU, and none is here; leave it out")
+    try:
+        opt, arguments = parse_options(root_path, is_train=is_train)
+    except (OSError, yaml.YAMLError) as error:
+        raise UsageError(f"-opt: the option file cannot be read: {error}") from error
+    except KeyError as error:
+        raise UsageError(f"-opt: the option file has no {error}; the files of recipes/basicsr show all keys") from error
+    opt = exactly_yaml_1_2({**opt, "root_path": root_path})
+    for note in check_options(opt):
+        print(f"irq: {note}", file=sys.stderr)
+    return opt, arguments
 
 
 def train(root: Path) -> None:

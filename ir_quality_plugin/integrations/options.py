@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from torch import nn
@@ -31,8 +31,11 @@ LOSSES: dict[str, type[nn.Module]] = {
 }
 
 
-def parameters_of(kind: Callable[..., Any]) -> set[str]:
-    """The names that a type's constructor takes; `**options` stands for those of its base class."""
+def parameters_of(kind: Callable[..., Any]) -> set[str] | None:
+    """The names that a type's constructor, or a function, takes; None where it takes any.
+
+    `**options` of a constructor stands for the parameters of its base class.
+    """
     names: set[str] = set()
     for owner in kind.__mro__ if isinstance(kind, type) else (kind,):
         signature = inspect.signature(owner)
@@ -40,20 +43,28 @@ def parameters_of(kind: Callable[..., Any]) -> set[str]:
             name for name, p in signature.parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
         }
         if all(p.kind is not p.VAR_KEYWORD for p in signature.parameters.values()):
-            break
-    return names
+            return names
+    return None
 
 
-def check_keys(kind: Callable[..., Any], options: Mapping[str, Any], where: str) -> None:
+def check_keys(kind: Callable[..., Any], options: Mapping[str, Any], where: str, given: Collection[str] = ()) -> None:
     """Refuse a key that a type does not take.
+
+    Args:
+        kind: a class or a function.
+        options: of the option file; `type` is left out.
+        where: they stand.
+        given: parameters that are not options, since the caller gives them.
 
     Raises:
         UsageError: names the key, where it stands, and the nearest known one.
     """
     known = parameters_of(kind)
+    if known is None:
+        return
     for key in options:
-        if key not in known:
-            raise UsageError(f"{where}: {kind.__name__} has no option {key!r}; {nearest(str(key), known)}")
+        if key != "type" and key not in known - set(given):
+            raise UsageError(f"{where}: {kind.__name__} has no option {key!r}; {nearest(str(key), known - set(given))}")
 
 
 def build_term(options: Mapping[str, Any], where: str) -> Any:
@@ -81,11 +92,20 @@ def build_terms(options: Mapping[str, Any] | list[Any] | None, where: str = "tra
     Raises:
         UsageError: as `build_term`, or an entry that is no mapping.
     """
+    return [build_term(entry, place) for place, entry in entries_of(options, where)]
+
+
+def entries_of(
+    options: Mapping[str, Any] | list[Any] | None, where: str = "train.quality_opt"
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Give each mapping of a `quality_opt` with the place where it stands.
+
+    Raises:
+        UsageError: an entry that is no mapping.
+    """
     entries = [] if options is None else options if isinstance(options, list) else [options]
-    terms = []
     for index, entry in enumerate(entries):
         place = f"{where}[{index}]" if isinstance(options, list) else where
         if not isinstance(entry, Mapping):
             raise UsageError(f"{place} is a {type(entry).__name__}; expected a mapping with a type")
-        terms.append(build_term(entry, place))
-    return terms
+        yield place, entry

@@ -120,7 +120,7 @@ def test_a_misspelt_key_stops_before_training_with_the_nearest_one(workplace):
     folder, options = workplace
     terms = {**options["train"]["quality_opt"], "balence": 0.1}
     finished = run(folder, {**options, "train": {**options["train"], "quality_opt": terms}})
-    assert finished.returncode == 1
+    assert finished.returncode == 2
     assert (
         "train.quality_opt: DegradedReferenceQualityLoss has no option 'balence'; did you mean 'balance'"
         in finished.stderr
