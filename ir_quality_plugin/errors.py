@@ -28,8 +28,8 @@ class CheckpointError(QualityPluginError, ValueError):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of an error message about an unknown name: the nearest known ones, or all of them."""
-    names = sorted(known)
+    names = {candidate.lower(): candidate for candidate in sorted(known)}
     close = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
     if close:
-        return "did you mean " + " or ".join(repr(candidate) for candidate in close) + "?"
-    return "known: " + ", ".join(names)
+        return "did you mean " + " or ".join(repr(names[candidate]) for candidate in close) + "?"
+    return "known: " + ", ".join(names.values())

@@ -121,9 +121,10 @@ def _read_pickled(path: Path, start: bytes) -> object:
     # Plain containers of values that training scripts save beside the weights.
     harmless: list[Any] = [argparse.Namespace]
     try:
-        with torch.serialization.safe_globals(harmless), warnings.catch_warnings():
+        # An open file, not its path: torch would choose the reader by the name's ending.
+        with path.open("rb") as file, torch.serialization.safe_globals(harmless), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL (\S+)", str(error))
         if asked is None and start != PICKLE_PROTOCOL:

@@ -139,6 +139,8 @@ class QualityRealESRGANModel(QualityMixin, RealESRGANModel):
             super().__init__(opt)
         self.jpeger.to(self.device)
         self.usm_sharpener.to(self.device)
+        # BasicSR's filter2D takes views that the JPEG step's memory layout does not allow on a CPU.
+        self.jpeger.register_forward_hook(lambda module, inputs, output: output.contiguous())
 
     def _dequeue_and_enqueue(self) -> None:
         if not hasattr(self, "queue_lr"):

@@ -8,6 +8,8 @@ from torch import Tensor
 
 from ..models.card import Card, Protocol
 from ..models.cvrkd import CVRKD
+from ..nn.crops import take_patches
+from ..nn.pixels import mirror_to
 from .patches import PATCHES_AT_ONCE, PatchScorer
 
 
@@ -37,7 +39,9 @@ class CVRKDScorer(PatchScorer):
 
     def encode(self, images: Tensor, groups: int) -> Tensor:
         """Encode G groups of patches of (B,3,H,W) as (B,G,C,grid,grid), each group spread over the image."""
-        patches = self.cut(self.normalise(images), groups * self.patches_a_group)
+        side = self.card.patch_px
+        images = mirror_to(self.normalise(images), side, side)
+        patches = take_patches(images, self.origins(images, groups * self.patches_a_group), side)
         grouped = rearrange(patches, "b (p g) c h w -> (b g) p c h w", g=groups)
         chunks = grouped.split(max(PATCHES_AT_ONCE // self.patches_a_group, 1))
         encoded = torch.cat([self.network.encode(chunk) for chunk in chunks])

@@ -5,8 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ..models.card import Card, Protocol
-from ..nn.crops import check_count, covering_count, grid_origins, random_origins, take_patches
-from ..nn.pixels import mirror_to
+from ..nn.crops import Origin, check_count, covering_count, grid_origins, random_origins
 from .scorer import Scorer
 
 # Of the released protocols' random crops, so that a score is the same on every call.
@@ -42,11 +41,9 @@ class PatchScorer(Scorer):
         groups = -(-covering_count(height, width, self.card.patch_px) // self.patches_a_group)
         return max(native, groups * self.patches_a_group)
 
-    def cut(self, images: Tensor, count: int) -> Tensor:
-        """Cut (B,3,H,W) into `count` patches (B,P,3,patch_px,patch_px)."""
-        side = self.card.patch_px
-        images = mirror_to(images, side, side)
+    def origins(self, images: Tensor, count: int) -> list[Origin]:
+        """Where `count` patches of images of at least the patch's size are taken, as the protocol says."""
         height, width = images.shape[-2:]
         if self.protocol == "released":
-            return take_patches(images, random_origins(height, width, side, count, RELEASED_SEED), side)
-        return take_patches(images, grid_origins(height, width, side, count), side)
+            return random_origins(height, width, self.card.patch_px, count, RELEASED_SEED)
+        return grid_origins(height, width, self.card.patch_px, count)

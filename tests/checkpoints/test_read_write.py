@@ -197,3 +197,12 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path, weights):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(CheckpointError, match="cannot write"):
         write.write_weights(tmp_path / "file" / "ckdn.safetensors", weights, CARD)
+
+
+def test_the_content_of_a_file_decides_not_the_ending_of_its_name(tmp_path, weights):
+    torch.save(weights, tmp_path / "pickled.safetensors")
+    read = read_weights(tmp_path / "pickled.safetensors").tensors
+    assert all(torch.equal(tensor, read[name]) for name, tensor in weights.items())
+    (tmp_path / "text.safetensors").write_text("not safetensors")
+    with pytest.raises(CheckpointError, match=r"text\.safetensors is damaged or no file of weights"):
+        read_weights(tmp_path / "text.safetensors")
