@@ -1,4 +1,4 @@
-"""Each smoke recipe trains, validates, saves, stops and resumes through BasicSR's own trainer; the full ones are checked."""
+"""Smoke recipes train, validate, save, stop and resume through BasicSR's own trainer; the full ones are checked."""
 
 import re
 import shutil
@@ -81,6 +81,7 @@ def test_a_smoke_recipe_trains_validates_saves_stops_and_resumes(recipe, workpla
         for name, tensor in weights_of(experiment / "models" / f"net_g_{half}.pth").items()
     )
     assert all(tensor.isfinite().all() for tensor in trained.values())
+    assert all("Validation photographs" in log.read_text() for log in experiment.glob("train_*.log"))
     pictures = list((experiment / "visualization").glob(f"*/*_{last}.png"))
     assert len(pictures) == 4
     if "quality_opt" in options["train"]:
