@@ -192,7 +192,7 @@ def load_scorer(
     """
     entry = find_entry(name)
     if weights == "random":
-        card, network = entry.card, build_network(entry, entry.card)
+        card, network = entry.card, random_network(entry)
     else:
         card, network = load_network(name, _default_path(name) if weights == "default" else weights)
     if full_reference:
@@ -258,6 +258,20 @@ def build_network(entry: Entry, card: Card) -> nn.Module:
             return entry.network(**card.network)
         except (TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"the card of {card.name} describes no {card.method} network ({error})") from error
+
+
+def random_network(entry: Entry) -> nn.Module:
+    """Build a network of reproducible random weights whose score depends on the image.
+
+    torch's own initialisation fades along a deep network without trained statistics until every image scores alike.
+    """
+    network = build_network(entry, entry.card)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(RANDOM_SEED)
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    return network
 
 
 def find_entry(name: str) -> Entry:

@@ -162,3 +162,14 @@ def test_bounded_scores_stay_in_their_range(name):
     card = irq.load_scorer(name, weights="random").card
     if card.bounded:
         assert card.score_range[0] <= score(irq.load_scorer(name, weights="random")) <= card.score_range[1]
+
+
+@pytest.mark.parametrize("name", ["teacheriqa-s", "ckdn-s", "cvrkd-s"])
+def test_random_weights_tell_images_apart(name):
+    scorer = irq.load_scorer(name, weights="random")
+    images = torch.rand(4, 3, 96, 96, generator=torch.Generator().manual_seed(0)) ** torch.tensor(
+        [0.3, 0.7, 1.5, 3.0]
+    ).view(4, 1, 1, 1)
+    scores = scorer(images, degraded=images[..., ::4, ::4], reference=images.flip(0))
+    lowest, highest = scorer.card.score_range
+    assert scores.max() - scores.min() > 1e-3 * (highest - lowest)
