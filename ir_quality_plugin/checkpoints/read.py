@@ -80,6 +80,21 @@ def read_weights(path: str | Path) -> WeightsFile:
     return WeightsFile(path, tensors, card, sha256)
 
 
+def read_checkpoint(path: str | Path) -> Any:
+    """Read what torch.save wrote: containers, values and tensors, never code.
+
+    Raises:
+        CheckpointError: missing, damaged, or with code inside.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            start = file.read(1)
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path} ({error.strerror}); check the path") from error
+    return _read_pickled(path, start)
+
+
 def read_card(path: Path) -> Card:
     """Read the card of a safetensors file that `write_weights` wrote, without its tensors.
 

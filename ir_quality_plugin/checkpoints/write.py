@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from safetensors.torch import save_file
@@ -36,23 +37,36 @@ def write_weights(path: str | Path, tensors: Mapping[str, Tensor], card: Card) -
         raise CheckpointError(f"cannot write weights to {path}; expected a name that ends in .safetensors")
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     metadata = {"format": "pt", "card": card.to_json(), DIGEST: digest(state)}
+    with whole(path) as unfinished:
+        save_file(state, unfinished, metadata)
+    return path
+
+
+@contextmanager
+def whole(path: str | Path) -> Iterator[Path]:
+    """Give a name to write to; the file appears under `path` once the block is left, whole or not at all.
+
+    Raises:
+        CheckpointError: the folder cannot be written to, or the disk is full; nothing half-written is left.
+    """
+    path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, unfinished = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".unfinished", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".unfinished", dir=path.parent)
         os.close(handle)
+        unfinished = Path(name)
         try:
-            save_file(state, unfinished, metadata)
-            with open(unfinished, "rb") as written:
+            yield unfinished
+            with unfinished.open("rb") as written:
                 os.fsync(written.fileno())
-            os.chmod(unfinished, 0o666 & ~_umask())
-            os.replace(unfinished, path)
+            unfinished.chmod(0o666 & ~_umask())
+            unfinished.replace(path)
         finally:
-            Path(unfinished).unlink(missing_ok=True)
+            unfinished.unlink(missing_ok=True)
     except Exception as error:
         raise CheckpointError(
             f"cannot write {path} ({error}); nothing was left behind; check the folder and the disk"
         ) from error
-    return path
 
 
 def _umask() -> int:

@@ -10,10 +10,11 @@ import typer
 
 from ..errors import QualityPluginError, UsageError
 from ..version import __version__
-from . import doctor, score, weights
+from . import doctor, score, train, weights
 
 START = """\
 Score a restored image:        irq score restored.png --degraded input.png --scorer ckdn --weights FILE
+Train with a quality term:     irq train -opt recipes/smoke/sr_x4_ckdn.yml
 See the scorers and weights:   irq weights ls
 What works on this machine:    irq doctor
 All commands:                  irq --help
@@ -28,6 +29,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("score", epilog="Example: irq score restored/ --degraded lq/ --scorer ckdn --weights ckdn.pth")(score.score)
+app.command("train", epilog="Example: irq train -opt recipes/smoke/sr_x4_ckdn.yml --set train.total_iter=100")(
+    train.train
+)
 app.command("doctor", epilog="Example: irq doctor --json")(doctor.doctor)
 app.add_typer(weights.app, name="weights")
 

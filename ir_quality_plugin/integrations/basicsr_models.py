@@ -15,7 +15,10 @@ from basicsr.models.sr_model import SRModel
 from basicsr.models.srgan_model import SRGANModel
 from torch import Tensor, nn
 
+from ..checkpoints.read import read_checkpoint
+from ..checkpoints.write import whole
 from ..errors import UsageError
+from ..losses.total import with_terms
 from .basicsr_metrics import DEGRADED
 from .basicsr_options import check_options
 from .options import build_terms
@@ -37,13 +40,7 @@ class FidelityAndQuality:
     def __call__(self, restored: Tensor, target: Tensor) -> Tensor:
         """Give the pixel loss to `target` plus every term; the terms are logged a number each."""
         fidelity = self.fidelity(restored, target)
-        total, self.log = fidelity, {"l_fidelity": fidelity.detach()}
-        for index, term in enumerate(self.terms):
-            loss = term(restored, degraded=self.model.lq, reference=self.model.gt, fidelity=fidelity)
-            total = total + loss
-            suffix = f"_{index}" if len(self.terms) > 1 else ""
-            self.log[f"l_quality{suffix}"] = loss.detach()
-            self.log |= {f"quality_{name}{suffix}": value for name, value in term.log.items()}
+        total, self.log = with_terms(fidelity, self.terms, restored, self.model.lq, self.model.gt)
         return total
 
 
@@ -93,11 +90,10 @@ class QualityMixin:
         super().save_training_state(epoch, current_iter)  # type: ignore[misc]
         path = Path(self.opt["path"]["training_states"]) / f"{current_iter}.state"
         if self.opt["rank"] == 0 and isinstance(self.cri_pix, FidelityAndQuality) and path.is_file():
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            state = read_checkpoint(path)
             state["quality"] = [term.state_dict() for term in self.cri_pix.terms]
-            complete = path.with_suffix(".part")
-            torch.save(state, complete)
-            complete.replace(path)
+            with whole(path) as unfinished:
+                torch.save(state, unfinished)
 
     def resume_training(self, resume_state: dict[str, Any]) -> None:
         """Resume as BasicSR does, and the terms where they were."""

@@ -13,7 +13,8 @@ import torch
 import yaml
 from basicsr.utils.options import parse_options
 
-from ..errors import CheckpointError, QualityPluginError, UsageError
+from ..checkpoints.read import read_checkpoint
+from ..errors import QualityPluginError, UsageError
 from .basicsr_options import check_options
 from .register import register
 
@@ -22,7 +23,7 @@ def load_resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
     """Find and read the state to resume from, onto whatever device is there; BasicSR's own asks for a GPU.
 
     Raises:
-        CheckpointError: the file is damaged.
+        CheckpointError: the file is missing or damaged.
     """
     if opt["auto_resume"]:
         # BasicSR looks below the current folder; its experiments are below the root.
@@ -33,11 +34,8 @@ def load_resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
     path = opt["path"].get("resume_state")
     if not path:
         return None
-    device = f"cuda:{torch.cuda.current_device()}" if opt["num_gpu"] and torch.cuda.is_available() else "cpu"
-    try:
-        state = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, RuntimeError, EOFError) as error:
-        raise CheckpointError(f"cannot resume from {path} ({error}); name an earlier .state file") from error
+    # BasicSR's own asks for a GPU; optimisers move what they load to their parameters' device.
+    state = read_checkpoint(path)
     basicsr.train.check_resume(opt, state["iter"])
     return state
 

@@ -1,0 +1,53 @@
+"""`irq train`: train an option file under Accelerate."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import UsageError
+
+
+def train(
+    opt: Annotated[Path, typer.Option("-opt", "--opt", help="The option file.", show_default=False)],
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set one option: train.optim_g.lr=1e-4.")
+    ] = None,
+    auto_resume: Annotated[
+        bool, typer.Option("--auto_resume", "--auto-resume", help="Go on from the run's last state, if it has one.")
+    ] = False,
+    root: Annotated[Path, typer.Option(help="Where experiments and tb_logger lie.")] = Path("."),
+    modules: Annotated[
+        list[str] | None, typer.Option("--import", metavar="MODULE", help="Import your own registered types first.")
+    ] = None,
+) -> None:
+    """Train a restoration network; BasicSR's option files, one process or many.
+
+    Several processes: accelerate launch --num_processes 8 -m ir_quality_plugin.train -opt FILE, or torchrun.
+    """
+    from ..engine.options import read_options
+
+    options = read_options(opt, overrides)
+    from ..integrations.register import register
+
+    register()
+    sys.path.insert(0, str(Path.cwd()))
+    for module in modules or []:
+        try:
+            import_module(module)
+        except ImportError as error:
+            raise UsageError(f"--import {module}: {error}; expected a module that Python finds from here") from error
+    from ..engine.loop import train as run
+
+    run(options, root, auto_resume, say=_say)
+
+
+def _say(line: str) -> None:
+    from tqdm import tqdm
+
+    tqdm.write(line, file=sys.stdout)
+    sys.stdout.flush()

@@ -1,0 +1,278 @@
+"""Around the loop: where a run begins, what it writes, when it validates and saves, and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from tqdm import tqdm
+
+from ..errors import UsageError
+from .build import Parts
+from .experiment import Experiment, Log
+from .guard import Guard
+from .objective import Step, Values
+from .options import Options
+from .preflight import check_space
+from .validation import Validation, validate
+
+# Weights, their average, two moments of the optimiser; and as much again while the next state is written.
+COPIES_A_STATE = 8
+
+
+class Run:
+    """One training from its beginning, or from a state, to its end.
+
+    Args:
+        options: of the option file.
+        mapping: the same as BasicSR's mapping, completed.
+        accelerator: of this process.
+        experiment: its folder.
+        parts: what is trained.
+        step: that trains it.
+        say: how lines reach the user.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        mapping: dict[str, Any],
+        accelerator: Accelerator,
+        experiment: Experiment,
+        parts: Parts,
+        step: Step,
+        say: Callable[[str], None],
+    ) -> None:
+        self.options, self.mapping, self.accelerator = options, mapping, accelerator
+        self.experiment, self.parts, self.step = experiment, parts, step
+        self.say = say if accelerator.is_main_process else lambda line: None
+        self.metrics: dict[str, dict[str, Any]] = mapping.get("val", {}).get("metrics") or {}
+        higher = {name: metric["better"] == "higher" for name, metric in self.metrics.items()}
+        self.guard = Guard(options.train.guard, higher) if options.train.guard else None
+        self.higher = higher
+        self.best: dict[str, dict[str, dict[str, float]]] = {}
+        self.done = 0
+        self.log: Log | None = None
+        self.board: Any = None
+
+    # -- beginning and end
+
+    def begin(self, auto_resume: bool, datasets: Mapping[str, Any], notes: list[str]) -> int:
+        """Load the state to go on from, if there is one, and say what will run; gives the iterations done."""
+        path = self.options.path.resume_state
+        state = Path(path) if path else self.experiment.latest() if auto_resume else None
+        if path and not Path(path).is_dir():
+            raise UsageError(f"path.resume_state={path}: no such state; expected experiments/NAME/training_states/ITER")
+        self.experiment.begin(state is not None, self.mapping)
+        check_space(self.experiment.folder, COPIES_A_STATE * 4 * self._parameters())
+        if state is not None:
+            self._restore(self.experiment.load_state(state))
+        if self.accelerator.is_main_process:
+            self.log = Log(self.experiment.folder / "log.jsonl", self.done)
+            if self.options.logger.use_tb_logger:
+                from torch.utils.tensorboard import SummaryWriter
+
+                self.board = SummaryWriter(str(self.experiment.tensorboard), purge_step=self.done + 1)
+        for note in notes:
+            self.say(note)
+        self.say(self._opening(datasets))
+        if state is not None:
+            self.say(f"resumed from {state}: {self.done} of {self.options.train.total_iter} iterations are done")
+        return self.done
+
+    def _parameters(self) -> int:
+        networks = [self.parts.generator, self.parts.discriminator]
+        return sum(weight.numel() for network in networks if network is not None for weight in network.parameters())
+
+    def _opening(self, datasets: Mapping[str, Any]) -> str:
+        accelerator = self.accelerator
+        processes = "1 process" if accelerator.num_processes == 1 else f"{accelerator.num_processes} processes"
+        images = ", ".join(f"{name} {len(dataset)} images" for name, dataset in datasets.items())
+        return (
+            f"{self.options.name}: {accelerator.device.type}, {processes}, precision {accelerator.mixed_precision}, "
+            f"{self.options.network_g['type']} {self._parameters() / 1e6:.2f} M parameters, {images}"
+        )
+
+    def end(self) -> Path:
+        """Write the last network, and say what was best and where everything is."""
+        if not (self.experiment.states / str(self.done)).is_dir():
+            self.save(self.done)
+        self._save_networks("latest")
+        bests = [
+            f"best {name} {entry['value']:.4f} at iteration {entry['iter']:.0f} ({dataset})"
+            for dataset, metrics in self.best.items()
+            for name, entry in metrics.items()
+        ]
+        skipped = [f"{self.step.skipped} steps were skipped as not finite"] if self.step.skipped else []
+        self.say(f"done: {'; '.join([*bests, *skipped, f'everything is in {self.experiment.folder}'])}")
+        if self.board is not None:
+            self.board.close()
+        self.accelerator.wait_for_everyone()
+        return self.experiment.folder
+
+    # -- every iteration
+
+    def track(self, iterations: Iterable[int]) -> Iterator[int]:
+        """Show progress, with rate and time left, where a person looks on."""
+        total = self.options.train.total_iter
+        hidden = None if self.accelerator.is_main_process else True
+        with tqdm(iterations, initial=self.done, total=total, unit="it", disable=hidden, dynamic_ncols=True) as bar:
+            self._bar = bar
+            yield from bar
+
+    def note(self, iteration: int, values: Values, **times: float) -> None:
+        """Log an iteration, as a mean over the processes, every `print_freq`; and what was skipped."""
+        self.done = iteration
+        if iteration % self.options.logger.print_freq:
+            return
+        names = sorted(values)
+        means: Any = (
+            self.accelerator.reduce(torch.stack([values[name] for name in names]), "mean").tolist() if names else []
+        )
+        entry = dict(zip(names, means, strict=True))
+        rate = self.parts.optimisers[0].param_groups[0]["lr"]
+        if self.log is not None:
+            self.log.write(kind="train", iter=iteration, lr=rate, skipped=self.step.skipped, **entry, **times)
+        if self.board is not None:
+            for name, value in {**entry, "lr": rate}.items():
+                self.board.add_scalar(f"losses/{name}" if name.startswith("l_") else name, value, iteration)
+        self._bar.set_postfix({name: f"{value:.3g}" for name, value in entry.items() if name.startswith("l_")})
+
+    def explain_divergence(self, iteration: int) -> str:
+        """Say what is known when too many steps in a row were not finite."""
+        last = self.experiment.latest()
+        return (
+            f"the run stops at iteration {iteration}: {self.step.skipped_in_a_row} steps in a row had a gradient with "
+            f"NaN or Inf, {self.step.skipped} in all; the last state is {last or 'none'}; lower train.optim_g.lr, set "
+            "train.clip_grad_norm, or look at the inputs"
+        )
+
+    # -- validation
+
+    def validates(self, iteration: int) -> bool:
+        """Whether this iteration is followed by a validation."""
+        val = self.options.val
+        if val is None or not (self.metrics or val.save_img):
+            return False
+        frequency = val.val_freq or self.options.train.total_iter
+        return iteration % frequency == 0 or iteration == self.options.train.total_iter
+
+    def validate(self, iteration: int, datasets: Mapping[str, Any]) -> str | None:
+        """Score every validation set, ask the guard; gives "stop" if it wants the run to end."""
+        verdict = None
+        for name, dataset in datasets.items():
+            if name.split("_")[0] != "val":
+                continue
+            found = validate(
+                self.network(),
+                dataset,
+                self.metrics,
+                self.accelerator,
+                name,
+                iteration,
+                self.experiment.pictures if self.options.val and self.options.val.save_img else None,
+                self.options.manual_seed,
+            )
+            self._record(found)
+            if self.guard is not None and name == next(key for key in datasets if key.startswith("val")):
+                verdict = self._ask_guard(found) or verdict
+        return verdict
+
+    def network(self) -> torch.nn.Module:
+        """The network that is validated: the average where there is one."""
+        if self.parts.average is not None:
+            return self.parts.average.module
+        return self.accelerator.unwrap_model(self.parts.generator, keep_torch_compile=False)
+
+    def _record(self, found: Validation) -> None:
+        means = {metric: found.mean(metric) for metric in found.scores}
+        bests = self.best.setdefault(found.name, {})
+        for metric, value in means.items():
+            sign = 1 if self.higher[metric] else -1
+            if metric not in bests or sign * value > sign * bests[metric]["value"]:
+                bests[metric] = {"value": value, "iter": found.iteration}
+        if self.log is not None:
+            self.log.write(kind="val", iter=found.iteration, dataset=found.name, mean=means, scores=found.scores)
+        if self.board is not None:
+            for metric, value in means.items():
+                self.board.add_scalar(f"metrics/{found.name}/{metric}", value, found.iteration)
+        self.say(f"iteration {found.iteration}, {found.name}: " + ", ".join(f"{m} {v:.4f}" for m, v in means.items()))
+
+    def _ask_guard(self, found: Validation) -> str | None:
+        if self.guard is None:
+            return None
+        message = self.guard.watch(found)
+        if self.guard.best_iteration() == found.iteration and self.guard.options.action == "restore_best":
+            self._save_networks("guard_best")
+        if message is None:
+            return None
+        self.say(message)
+        if self.log is not None:
+            self.log.write(kind="guard", iter=found.iteration, message=message, action=self.guard.options.action)
+        if self.guard.options.action == "warn":
+            return None
+        if self.guard.options.action == "restore_best":
+            self._return_to_best()
+        return "stop"
+
+    def _return_to_best(self) -> None:
+        """Put back the networks of the validation at which the watched metrics were at their best."""
+        from ..integrations.basicsr_parts import read_network
+
+        path = str(self.experiment.models / "net_g_guard_best.pth")
+        self.accelerator.wait_for_everyone()
+        self.accelerator.unwrap_model(self.parts.generator, keep_torch_compile=False).load_state_dict(
+            read_network(path, "params")
+        )
+        if self.parts.average is not None:
+            self.parts.average.module.load_state_dict(read_network(path, "params_ema"))
+        self.say(f"returned to iteration {self.guard.best_iteration() if self.guard else 0}, and stopped")
+
+    # -- saving
+
+    def saves(self, iteration: int) -> bool:
+        """Whether this iteration is followed by saving."""
+        return iteration % self.options.logger.save_checkpoint_freq == 0
+
+    def save(self, iteration: int) -> None:
+        """Write the networks, as BasicSR reads them, and the state that a resumed run goes on from."""
+        self._save_networks(iteration)
+        average = self.parts.average
+        self.experiment.save_state(
+            iteration,
+            {
+                "iteration": iteration,
+                "schedulers": [scheduler.state_dict() for scheduler in self.parts.schedulers],
+                "average": None if average is None else average.state_dict(),
+                "terms": [term.state_dict() for term in self.parts.terms],
+                "skipped": self.step.skipped,
+                "skipped_in_a_row": self.step.skipped_in_a_row,
+                "best": self.best,
+                "guard": None if self.guard is None else {"history": self.guard.history, "fired": self.guard.fired},
+            },
+        )
+
+    def _save_networks(self, iteration: int | str) -> None:
+        weights = {"params": self.accelerator.get_state_dict(self.parts.generator)}
+        if self.parts.average is not None:
+            weights["params_ema"] = self.parts.average.module.state_dict()
+        self.experiment.save_network("net_g", iteration, weights)
+        if self.parts.discriminator is not None:
+            discriminator = self.accelerator.get_state_dict(self.parts.discriminator)
+            self.experiment.save_network("net_d", iteration, {"params": discriminator})
+
+    def _restore(self, progress: Mapping[str, Any]) -> None:
+        self.done = progress["iteration"]
+        for scheduler, state in zip(self.parts.schedulers, progress["schedulers"], strict=True):
+            scheduler.load_state_dict(state)
+        if self.parts.average is not None:
+            self.parts.average.load_state_dict(progress["average"])
+        for term, state in zip(self.parts.terms, progress["terms"], strict=True):
+            term.load_state_dict(state)
+        self.step.skipped, self.step.skipped_in_a_row = progress["skipped"], progress["skipped_in_a_row"]
+        self.best = progress["best"]
+        if self.guard is not None and progress["guard"] is not None:
+            self.guard.history, self.guard.fired = progress["guard"]["history"], progress["guard"]["fired"]

@@ -1,0 +1,109 @@
+"""Validation over any number of processes: every image once, every score kept by image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from PIL import Image
+from torch import nn
+
+from ..checkpoints.write import whole
+from ..errors import QualityPluginError
+from ..integrations import basicsr_parts as parts_of
+from .seeds import mix, seeded
+
+Scores = dict[str, dict[str, float]]
+"""Scores by metric and image."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """One validation of one set of images.
+
+    Attributes:
+        name: of the set.
+        iteration: at which it was made.
+        scores: by metric and image.
+    """
+
+    name: str
+    iteration: int
+    scores: Scores
+
+    def mean(self, metric: str) -> float:
+        """The mean over images."""
+        values = list(self.scores[metric].values())
+        return sum(values) / len(values)
+
+
+def validate(
+    network: nn.Module,
+    dataset: Any,
+    metrics: Mapping[str, Mapping[str, Any]],
+    accelerator: Accelerator,
+    name: str,
+    iteration: int,
+    pictures: Path | None,
+    seed: int,
+) -> Validation:
+    """Restore and score every image of a set, each on one process.
+
+    Args:
+        network: on the process's device, not prepared; its mode is restored afterwards.
+        dataset: of BasicSR: `lq`, `lq_path` and, where there is one, `gt`.
+        metrics: `val.metrics`.
+        accelerator: of this process.
+        name: of the set.
+        iteration: of the training.
+        pictures: folder for restored images; None for none.
+        seed: of whatever is random in the dataset.
+
+    Returns:
+        The scores of all images, on every process.
+
+    Raises:
+        QualityPluginError: an image cannot be loaded or scored: on every process, with its name.
+    """
+    rows, problems = [], []
+    mode = network.training
+    network.eval()
+    for index in range(accelerator.process_index, len(dataset), accelerator.num_processes):
+        try:
+            with seeded(mix(seed, "validation", index)):
+                sample = dataset[index]
+            rows.append((index, *_score(network, sample, metrics, accelerator.device, iteration, pictures)))
+        except (QualityPluginError, OSError, ValueError, RuntimeError) as error:
+            problems.append(f"image {index} of {name}: {error}")
+    network.train(mode)
+    problems = gather_object(problems)
+    if problems:
+        raise QualityPluginError(f"the validation at iteration {iteration} failed: " + "; ".join(problems[:3]))
+    gathered = sorted(gather_object(rows))
+    if [index for index, *_ in gathered] != list(range(len(dataset))):
+        raise QualityPluginError(f"{name}: {len(gathered)} of {len(dataset)} images were scored; run it again")
+    return Validation(name, iteration, {m: {image: scores[m] for _, image, scores in gathered} for m in metrics})
+
+
+def _score(
+    network: nn.Module,
+    sample: Mapping[str, Any],
+    metrics: Mapping[str, Mapping[str, Any]],
+    device: torch.device,
+    iteration: int,
+    pictures: Path | None,
+) -> tuple[str, dict[str, float]]:
+    degraded = sample["lq"][None].to(device)
+    with torch.no_grad():
+        restored = parts_of.to_picture(network(degraded))
+    clean = parts_of.to_picture(sample["gt"][None]) if "gt" in sample else None
+    image = Path(sample["lq_path"]).stem
+    if pictures is not None:
+        with whole(pictures / image / f"{image}_{iteration}.png") as path:
+            Image.fromarray(restored[..., ::-1]).save(path, format="png")
+    return image, {name: parts_of.measure(options, restored, clean, degraded) for name, options in metrics.items()}

@@ -1,0 +1,162 @@
+"""BasicSR's networks, datasets, losses, schedulers and metrics, for the engine, which imports no BasicSR itself."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from basicsr.archs import build_network as _build_network
+from basicsr.data import build_dataset as _build_dataset
+from basicsr.losses import build_loss
+from basicsr.metrics import calculate_metric
+from basicsr.models import lr_scheduler
+from basicsr.utils import registry, tensor2img
+from torch import Tensor, nn
+
+from ..errors import CheckpointError, UsageError, nearest
+from .basicsr_metrics import DEGRADED
+from .basicsr_options import registered
+
+SCHEDULERS = {
+    "MultiStepLR": lr_scheduler.MultiStepRestartLR,
+    "MultiStepRestartLR": lr_scheduler.MultiStepRestartLR,
+    "CosineAnnealingRestartLR": lr_scheduler.CosineAnnealingRestartLR,
+}
+# Read by whoever builds a dataset and its loader, not by the dataset.
+LOADING_KEYS = {
+    "name", "type", "phase", "scale", "batch_size_per_gpu", "num_worker_per_gpu", "dataset_enlarge_ratio",
+    "prefetch_mode", "num_prefetch_queue", "pin_memory", "persistent_workers",
+}  # fmt: skip
+
+
+def build_network(options: Mapping[str, Any]) -> nn.Module:
+    """Build a registered architecture.
+
+    Raises:
+        UsageError: a parameter is missing or wrong.
+    """
+    try:
+        return _build_network(copy.deepcopy(dict(options)))
+    except (TypeError, AssertionError, ValueError) as error:
+        raise UsageError(f"{options['type']} cannot be built from these options: {error}") from error
+
+
+def build_dataset(options: Mapping[str, Any], phase: str, scale: int) -> Any:
+    """Build a registered dataset as BasicSR does, its phase and scale filled in.
+
+    Raises:
+        UsageError: an option is missing or wrong, or the images do not pair.
+    """
+    complete = {"scale": scale, "name": phase, **copy.deepcopy(dict(options)), "phase": phase.split("_")[0]}
+    try:
+        return _build_dataset(complete)
+    except KeyError as error:
+        raise UsageError(f"datasets.{phase} has no {error}; {options['type']} needs it") from error
+    except (AssertionError, OSError, ValueError, TypeError) as error:
+        raise UsageError(f"datasets.{phase}: {options['type']} cannot be built: {error}") from error
+
+
+def build_criterion(options: Mapping[str, Any] | None) -> Any:
+    """Build a loss of BasicSR's registry; None for none."""
+    return None if options is None else build_loss(copy.deepcopy(dict(options)))
+
+
+def build_optimiser(options: Mapping[str, Any], parameters: list[nn.Parameter], where: str) -> torch.optim.Optimizer:
+    """Build one of torch's optimisers by its name.
+
+    Raises:
+        UsageError: no such optimiser, or an option that it does not take.
+    """
+    entries = dict(options)
+    name = entries.pop("type", "Adam")
+    kind = getattr(torch.optim, str(name), None)
+    if not (isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)):
+        known = [entry for entry in dir(torch.optim) if isinstance(getattr(torch.optim, entry), type)]
+        raise UsageError(f"{where}.type={name!r} is no optimiser of torch; {nearest(str(name), known)}")
+    takes = set(inspect.signature(kind).parameters) - {"params"}
+    for key in entries:
+        if key not in takes:
+            raise UsageError(f"{where}: {name} has no option {key!r}; {nearest(str(key), takes)}")
+    try:
+        return kind(parameters, **entries)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{where}: {name}: {error}") from error
+
+
+def build_scheduler(options: Mapping[str, Any], optimiser: torch.optim.Optimizer) -> Any:
+    """Build one of BasicSR's schedulers.
+
+    Raises:
+        UsageError: no such scheduler, or an option that it does not take.
+    """
+    entries = dict(options)
+    name = entries.pop("type", None)
+    if name not in SCHEDULERS:
+        raise UsageError(f"train.scheduler.type={name!r}; {nearest(str(name), SCHEDULERS)}")
+    takes = set(inspect.signature(SCHEDULERS[name]).parameters) - {"optimizer", "last_epoch"}
+    for key in entries:
+        if key not in takes:
+            raise UsageError(f"train.scheduler: {name} has no option {key!r}; {nearest(str(key), takes)}")
+    try:
+        return SCHEDULERS[name](optimiser, **entries)
+    except (TypeError, AssertionError) as error:
+        raise UsageError(f"train.scheduler: {name}: {error}") from error
+
+
+def check_dataset_keys(options: Mapping[str, Any], where: str) -> None:
+    """Refuse a key that neither the dataset nor its loader reads.
+
+    BasicSR's datasets take one mapping; which keys they read is taken from their source.
+
+    Raises:
+        UsageError: names the nearest key that is read.
+    """
+    kind = registered(registry.DATASET_REGISTRY, options.get("type"), f"{where}.type")
+    try:
+        source = "".join(inspect.getsource(owner) for owner in kind.__mro__[:-3])
+    except (OSError, TypeError):
+        return
+    read = set(re.findall(r"""opt(?:\[|\.get\(|\.pop\()\s*['"](\w+)['"]""", source))
+    read |= set(re.findall(r"""['"](\w+)['"] (?:not )?in (?:self\.)?opt\b""", source))
+    for key in options:
+        if read and key not in read | LOADING_KEYS:
+            raise UsageError(
+                f"{where}: {kind.__name__} has no option {key!r}; {nearest(str(key), read | LOADING_KEYS)}"
+            )
+
+
+def read_network(path: str, param_key: str | None) -> dict[str, Tensor]:
+    """Read the weights of a network that BasicSR, or we, saved.
+
+    Raises:
+        CheckpointError: missing, damaged, with code inside, or without that key.
+    """
+    from ..checkpoints.read import read_checkpoint
+
+    content: Any = read_checkpoint(path)
+    if param_key is not None:
+        found = [key for key in (param_key, "params") if key in content]
+        if not found:
+            raise CheckpointError(f"{path} has no {param_key!r}; it has {', '.join(map(str, list(content)[:5]))}")
+        content = content[found[0]]
+    return {name.removeprefix("module."): tensor for name, tensor in content.items()}
+
+
+def to_picture(image: Tensor) -> np.ndarray:
+    """Turn (1,3,H,W) in [0,1] into BasicSR's uint8 BGR (H,W,3)."""
+    return tensor2img([image])
+
+
+def measure(options: Mapping[str, Any], restored: np.ndarray, clean: np.ndarray | None, degraded: Tensor) -> float:
+    """Compute one of `val.metrics` as BasicSR's validation does; ours are handed the degraded input."""
+    images = {"img": restored} if clean is None else {"img": restored, "img2": clean}
+    token = DEGRADED.set(degraded)
+    try:
+        return float(calculate_metric(images, dict(options)))
+    finally:
+        DEGRADED.reset(token)
