@@ -29,7 +29,9 @@ class CheckpointError(QualityPluginError, ValueError):
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of an error message about an unknown name: the nearest known ones, or all of them."""
     names = {candidate.lower(): candidate for candidate in sorted(known)}
-    close = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
+    wanted = name.lower()
+    begun = [candidate for candidate in names if wanted and candidate.startswith(wanted)][:3]
+    close = begun or difflib.get_close_matches(wanted, names, n=3, cutoff=0.5)
     if close:
         return "did you mean " + " or ".join(repr(names[candidate]) for candidate in close) + "?"
     return "known: " + ", ".join(names.values())

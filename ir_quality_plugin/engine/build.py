@@ -89,6 +89,10 @@ def check_all(options: Options) -> tuple[dict[str, Any], list[str]]:
             if value is None:
                 raise UsageError(f"{key} is missing; {options.model_type} needs it")
     check_guard(options)
+    for key, entry in (("optim_g", train.optim_g), ("optim_d", train.optim_d)):
+        if entry is not None:
+            optimiser = parts_of.build_optimiser(entry, [nn.Parameter(torch.zeros(1))], f"train.{key}")
+            parts_of.build_scheduler(train.scheduler, optimiser)
     return mapping, notes
 
 
