@@ -23,6 +23,8 @@ KINDS = {
     "QualitySRGANModel": "gan",
     "ESRGANModel": "relativistic",
     "QualityESRGANModel": "relativistic",
+    "RealESRGANModel": "gan",
+    "QualityRealESRGANModel": "gan",
 }
 
 
@@ -41,6 +43,7 @@ class Parts:
         perceptual: BasicSR's perceptual criterion, or None.
         gan: BasicSR's GAN criterion, or None.
         terms: our losses.
+        synthesis: makes Real-ESRGAN's inputs from clean images; None where the dataset has them.
     """
 
     kind: str
@@ -53,6 +56,7 @@ class Parts:
     perceptual: Any
     gan: Any
     terms: list[Any] = field(default_factory=list)
+    synthesis: Any = None
 
 
 def check_all(options: Options) -> tuple[dict[str, Any], list[str]]:
@@ -96,6 +100,11 @@ def check_all(options: Options) -> tuple[dict[str, Any], list[str]]:
     return mapping, notes
 
 
+def synthesises(options: Options) -> bool:
+    """Whether degraded inputs are made from clean images while training."""
+    return options.model_type.endswith("RealESRGANModel") and options.high_order_degradation is not False
+
+
 def check_guard(options: Options) -> None:
     """Refuse a guard that names metrics which are not validated, or which are optimised.
 
@@ -135,7 +144,7 @@ def _start(options: dict[str, Any], path: str | None, key: str | None, strict: b
     return network
 
 
-def build(options: Options, accelerator: Accelerator) -> Parts:
+def build(options: Options, mapping: dict[str, Any], accelerator: Accelerator) -> Parts:
     """Build and prepare everything that is trained, and the losses.
 
     Raises:
@@ -175,6 +184,7 @@ def build(options: Options, accelerator: Accelerator) -> Parts:
         _on(device, parts_of.build_criterion(train.perceptual_opt)),
         _on(device, parts_of.build_criterion(train.gan_opt)),
         terms,
+        parts_of.build_synthesis(mapping, device) if synthesises(options) else None,
     )
 
 

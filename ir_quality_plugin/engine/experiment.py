@@ -66,12 +66,19 @@ class Experiment:
             with whole(self.models / f"{label}_{iteration}.pth") as path:
                 torch.save(state, path)
 
-    def save_state(self, iteration: int, progress: Mapping[str, Any]) -> None:
-        """Write a state, whole or not at all, and drop the oldest beyond those that are kept."""
+    def save_state(self, iteration: int, progress: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+        """Write a state, whole or not at all, and drop the oldest beyond those that are kept.
+
+        Args:
+            iteration: names it.
+            progress: what all processes share beside what is prepared.
+            own: what this process goes on from.
+        """
         folder = self.states / str(iteration)
         unfinished = folder.with_suffix(".unfinished")
         try:
             self.accelerator.save_state(str(unfinished))
+            torch.save(dict(own), unfinished / f"process_{self.accelerator.process_index}.pt")
             self.accelerator.wait_for_everyone()
             if self.accelerator.is_main_process:
                 torch.save({**progress, "processes": self.accelerator.num_processes}, unfinished / PROGRESS)
@@ -92,8 +99,8 @@ class Experiment:
         for old in states[: -self.keep_states]:
             shutil.rmtree(old)
 
-    def load_state(self, folder: Path) -> dict[str, Any]:
-        """Load a state into everything that is prepared, and give the rest of it.
+    def load_state(self, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Load a state into everything that is prepared; gives the shared progress and what is this process's own.
 
         Raises:
             UsageError: it was written by another number of processes.
@@ -111,7 +118,7 @@ class Experiment:
             self.accelerator.load_state(str(folder))
         except (OSError, RuntimeError, ValueError, SafetensorError) as error:
             raise CheckpointError(f"cannot resume from {folder} ({error}); name an earlier state") from error
-        return progress
+        return progress, read_checkpoint(folder / f"process_{self.accelerator.process_index}.pt")
 
 
 class Log:

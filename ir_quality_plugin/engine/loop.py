@@ -15,7 +15,7 @@ from accelerate.utils import DistributedDataParallelKwargs
 
 from ..errors import QualityPluginError
 from ..integrations import basicsr_parts as parts_of
-from .build import build, check_all
+from .build import Parts, build, check_all
 from .experiment import Experiment
 from .loading import Share, training_loader
 from .objective import Batch, Step
@@ -54,7 +54,7 @@ def train(options: Options, root: Path, auto_resume: bool = False, say: Callable
     preflight(options)
     seed_everything(mix(seed, "weights"))
     datasets = {name: parts_of.build_dataset(entry, name, scale) for name, entry in mapping["datasets"].items()}
-    parts = build(options, accelerator)
+    parts = build(options, mapping, accelerator)
     step = Step(parts, options.train, accelerator)
     experiment = Experiment(root, options.name, accelerator, options.logger.keep_states)
     run = Run(options, mapping, accelerator, experiment, parts, step, say)
@@ -69,10 +69,9 @@ def train(options: Options, root: Path, auto_resume: bool = False, say: Callable
     for iteration in run.track(range(done + 1, last + 1)):
         waiting = time.perf_counter()
         samples = list(itertools.islice(batches, options.train.accumulate))
-        loaded = [_to_device(sample, options, accelerator) for sample in samples]
         started = time.perf_counter()
         seed_everything(mix(seed, "step", iteration, accelerator.process_index))
-        log = step(loaded, iteration)
+        log = step([batch_of(sample, options, parts, accelerator.device) for sample in samples], iteration)
         run.note(iteration, log, data_time=started - waiting, time=time.perf_counter() - waiting)
         if step.skipped_in_a_row >= options.train.nonfinite_limit:
             raise QualityPluginError(run.explain_divergence(iteration))
@@ -83,8 +82,17 @@ def train(options: Options, root: Path, auto_resume: bool = False, say: Callable
     return run.end()
 
 
-def _to_device(sample: dict[str, Any], options: Options, accelerator: Accelerator) -> Batch:
-    degraded = sample["lq"].to(accelerator.device, non_blocking=True)
+def batch_of(sample: dict[str, Any], options: Options, parts: Parts, device: torch.device) -> Batch:
+    """Bring a sample of the dataset to the device; of clean images, synthesise the degraded ones."""
+    if parts.synthesis is None:
+        degraded, reference = (sample[name].to(device, non_blocking=True) for name in ("lq", "gt"))
+        sharpened = reference
+    else:
+        degraded, reference, sharpened = parts.synthesis(sample)
     if options.train.channels_last:
         degraded = degraded.contiguous(memory_format=torch.channels_last)
-    return Batch(degraded, sample["gt"].to(accelerator.device, non_blocking=True))
+    targets = (
+        reference if sharp is False else sharpened
+        for sharp in (options.l1_gt_usm, options.percep_gt_usm, options.gan_gt_usm)
+    )
+    return Batch(degraded, reference, *targets)

@@ -18,10 +18,21 @@ Values = dict[str, Tensor]
 
 
 class Batch(NamedTuple):
-    """Images of one step: `degraded` (B,3,h,w) and its clean `reference` (B,3,H,W), RGB in [0,1]."""
+    """Images of one step, RGB in [0,1].
+
+    Attributes:
+        degraded: (B,3,h,w).
+        reference: (B,3,H,W), the clean images; quality terms are given these.
+        fidelity_target: what the fidelity term compares with; sharpened clean images in Real-ESRGAN's files.
+        perceptual_target: the same for the perceptual term.
+        real: the images that the discriminator is told are real.
+    """
 
     degraded: Tensor
     reference: Tensor
+    fidelity_target: Tensor
+    perceptual_target: Tensor
+    real: Tensor
 
 
 class Step:
@@ -54,7 +65,7 @@ class Step:
             with self.accelerator.accumulate(*models):
                 restored, log = self._generator_backward(batch, iteration)
                 if self.parts.discriminator is not None:
-                    log |= self._discriminator_backward(restored, batch.reference)
+                    log |= self._discriminator_backward(restored, batch.real)
                 logs.append(log)
         self._update()
         return {name: torch.stack([log[name].detach().float().mean() for log in logs]).mean() for name in logs[0]}
@@ -71,7 +82,7 @@ class Step:
         restored = parts.generator(batch.degraded)
         total, log = self._losses(restored, batch)
         if parts.discriminator is not None:
-            adversarial = self._adversarial(restored, batch.reference)
+            adversarial = self._adversarial(restored, batch.real)
             total, log = total + adversarial, {**log, "l_g_gan": adversarial}
         self.accelerator.backward(total)
         return restored.detach(), log
@@ -81,7 +92,7 @@ class Step:
         parts, log = self.parts, dict[str, Tensor]()
         total = restored.new_zeros(())
         if parts.pixel is not None:
-            total = parts.pixel(restored, batch.reference)
+            total = parts.pixel(restored, batch.fidelity_target)
             log["l_pix"] = total
         if not bool(restored.detach().isfinite().all()):
             # No term is asked about such an image; the step will be skipped on every process.
@@ -90,40 +101,42 @@ class Step:
             total, terms = with_terms(total, parts.terms, restored, batch.degraded, batch.reference)
             log |= terms
         if parts.perceptual is not None:
-            for name, term in zip(("l_percep", "l_style"), parts.perceptual(restored, batch.reference), strict=True):
+            for name, term in zip(
+                ("l_percep", "l_style"), parts.perceptual(restored, batch.perceptual_target), strict=True
+            ):
                 if term is not None:
                     total, log[name] = total + term, term
         return total, log
 
-    def _adversarial(self, restored: Tensor, reference: Tensor) -> Tensor:
+    def _adversarial(self, restored: Tensor, truth: Tensor) -> Tensor:
         """The generator's share of the GAN, through a discriminator that does not learn from it."""
         judge = self.accelerator.unwrap_model(self.parts.discriminator)
         judge.requires_grad_(False)
         gan, fake = self.parts.gan, judge(restored)
         if self.parts.kind == "relativistic":
             with torch.no_grad():
-                real = judge(reference)
+                real = judge(truth)
             loss = (gan(real - fake.mean(), False, is_disc=False) + gan(fake - real.mean(), True, is_disc=False)) / 2
         else:
             loss = gan(fake, True, is_disc=False)
         judge.requires_grad_(True)
         return loss
 
-    def _discriminator_backward(self, restored: Tensor, reference: Tensor) -> Values:
+    def _discriminator_backward(self, restored: Tensor, truth: Tensor) -> Values:
         """Teach the discriminator: first the real images, then the restored ones."""
         parts, gan = self.parts, self.parts.gan
         discriminator: Any = parts.discriminator
         if parts.kind == "relativistic":
             with torch.no_grad():
                 level = discriminator(restored).mean()
-            real = discriminator(reference)
+            real = discriminator(truth)
             l_real = gan(real - level, True, is_disc=True) / 2
             self.accelerator.backward(l_real)
             fake = discriminator(restored)
             l_fake = gan(fake - real.detach().mean(), False, is_disc=True) / 2
             self.accelerator.backward(l_fake)
         else:
-            real = discriminator(reference)
+            real = discriminator(truth)
             l_real = gan(real, True, is_disc=True)
             self.accelerator.backward(l_real)
             fake = discriminator(restored)

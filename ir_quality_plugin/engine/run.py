@@ -69,7 +69,7 @@ class Run:
         self.experiment.begin(state is not None, self.mapping)
         check_space(self.experiment.folder, COPIES_A_STATE * 4 * self._parameters())
         if state is not None:
-            self._restore(self.experiment.load_state(state))
+            self._restore(*self.experiment.load_state(state))
         if self.accelerator.is_main_process:
             self.log = Log(self.experiment.folder / "log.jsonl", self.done)
             if self.options.logger.use_tb_logger:
@@ -253,6 +253,7 @@ class Run:
                 "best": self.best,
                 "guard": None if self.guard is None else {"history": self.guard.history, "fired": self.guard.fired},
             },
+            {"synthesis": self.parts.synthesis.state_dict() if self.parts.synthesis else None},
         )
 
     def _save_networks(self, iteration: int | str) -> None:
@@ -264,7 +265,9 @@ class Run:
             discriminator = self.accelerator.get_state_dict(self.parts.discriminator)
             self.experiment.save_network("net_d", iteration, {"params": discriminator})
 
-    def _restore(self, progress: Mapping[str, Any]) -> None:
+    def _restore(self, progress: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+        if self.parts.synthesis is not None:
+            self.parts.synthesis.load_state_dict(own["synthesis"])
         self.done = progress["iteration"]
         for scheduler, state in zip(self.parts.schedulers, progress["schedulers"], strict=True):
             scheduler.load_state_dict(state)

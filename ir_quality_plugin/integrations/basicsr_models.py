@@ -133,10 +133,7 @@ class QualityRealESRGANModel(QualityMixin, RealESRGANModel):
     def __init__(self, opt: dict[str, Any]) -> None:
         with staying_put():
             super().__init__(opt)
-        self.jpeger.to(self.device)
-        self.usm_sharpener.to(self.device)
-        # BasicSR's filter2D takes views that the JPEG step's memory layout does not allow on a CPU.
-        self.jpeger.register_forward_hook(lambda module, inputs, output: output.contiguous())
+        on_any_device(self.jpeger, self.usm_sharpener, self.device)
 
     def _dequeue_and_enqueue(self) -> None:
         if not hasattr(self, "queue_lr"):
@@ -147,6 +144,15 @@ class QualityRealESRGANModel(QualityMixin, RealESRGANModel):
             self.queue_gt = self.gt.new_zeros(self.queue_size, *self.gt.shape[1:])
             self.queue_ptr = 0
         super()._dequeue_and_enqueue()
+
+
+def on_any_device(jpeger: nn.Module, sharpener: nn.Module, device: torch.device) -> tuple[nn.Module, nn.Module]:
+    """Move Real-ESRGAN's operators to a device, and make its JPEG step's output contiguous.
+
+    BasicSR's filter2D takes views that its memory layout does not allow on a CPU.
+    """
+    jpeger.register_forward_hook(lambda module, inputs, output: output.contiguous())
+    return jpeger.to(device), sharpener.to(device)
 
 
 @contextmanager

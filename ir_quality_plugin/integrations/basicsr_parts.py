@@ -27,10 +27,10 @@ SCHEDULERS = {
     "MultiStepRestartLR": lr_scheduler.MultiStepRestartLR,
     "CosineAnnealingRestartLR": lr_scheduler.CosineAnnealingRestartLR,
 }
-# Read by whoever builds a dataset and its loader, not by the dataset.
+# Read by whoever builds a dataset and its loader, not by the dataset; gt_size is customary in Real-ESRGAN's files.
 LOADING_KEYS = {
     "name", "type", "phase", "scale", "batch_size_per_gpu", "num_worker_per_gpu", "dataset_enlarge_ratio",
-    "prefetch_mode", "num_prefetch_queue", "pin_memory", "persistent_workers",
+    "prefetch_mode", "num_prefetch_queue", "pin_memory", "persistent_workers", "gt_size",
 }  # fmt: skip
 
 
@@ -106,6 +106,13 @@ def build_scheduler(options: Mapping[str, Any], optimiser: torch.optim.Optimizer
         return SCHEDULERS[name](optimiser, **entries)
     except (TypeError, AssertionError) as error:
         raise UsageError(f"train.scheduler: {name}: {error}") from error
+
+
+def build_synthesis(mapping: Mapping[str, Any], device: torch.device) -> Any:
+    """Real-ESRGAN's synthesis of degraded images."""
+    from .basicsr_synthesis import Synthesis
+
+    return Synthesis(mapping, device)
 
 
 def check_dataset_keys(options: Mapping[str, Any], where: str) -> None:

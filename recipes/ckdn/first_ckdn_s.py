@@ -4,7 +4,7 @@
 
 Each sample is a clean crop, its bicubic reduction by 4 (some with noise), and one of many restorations of it:
 interpolations, sharpened, blurred, noisy, compressed, mixtures with the clean crop. Its label is the mean rank, in
-[0,1], of its SSIM, MS-SSIM, FSIM, VSI, GMSD and VIF against the clean crop. A fifth of the photographs is kept for
+[0,1], of its SSIM, FSIM, VSI and GMSD against the clean crop. A fifth of the photographs is kept for
 validation. Stands in until scorers are trained as their papers say; its labels know nothing of what people prefer.
 """
 
@@ -25,7 +25,7 @@ from ir_quality_plugin.data.images import list_images
 from ir_quality_plugin.nn.pixels import Normalise
 
 SIDE_PX, SCALE = 128, 4
-METRICS = ("ssim", "ms_ssim", "fsim", "vsi", "gmsd", "vif")
+METRICS = ("ssim", "fsim", "vsi", "gmsd")
 BICUBIC = Image.Resampling.BICUBIC
 
 
@@ -121,7 +121,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photographs", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--samples", type=int, default=6800)
+    parser.add_argument("--samples", type=int, default=4080)
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
@@ -132,8 +132,9 @@ def main():
     if not cache.is_file():
         photographs = [path for path in list_images(arguments.photographs) if min(Image.open(path).size) >= SIDE_PX]
         samples, content = make(photographs, arguments.samples, arguments.seed)
+        labelled = labels(samples)
         with whole(cache) as path:
-            np.savez(path.open("wb"), samples=samples, content=content, labels=labels(samples))
+            np.savez(path.open("wb"), samples=samples, content=content, labels=labelled)
     stored = np.load(cache)
     samples, content, mos = stored["samples"], stored["content"], torch.from_numpy(stored["labels"])
     validation = content % 5 == 0

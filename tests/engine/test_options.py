@@ -97,7 +97,7 @@ def test_what_is_wrong_is_named_with_its_place(override, message):
         (SMOKE, "datasets.train.gt_sise=1", r"datasets\.train: PairedImageDataset has no option 'gt_sise'.*'gt_size'"),
         (SMOKE, "train.quality_opt.celing=1", r"has no option 'celing'; did you mean 'ceiling'"),
         (SMOKE, "val.metrics.ckdn.waights=x", r"calculate_quality has no option 'waights'; did you mean 'weights'"),
-        (SMOKE, "model_type=RealESRGANModel", r"RealESRGANModel does not read it|is not trained here"),
+        (SMOKE, "model_type=SwinIRModel", r"SwinIRModel does not read it|is not trained here"),
         (
             SMOKE,
             "train.optim_g.type=Adma",
