@@ -21,7 +21,7 @@ LAYERS = [
     {"integrations"},
     {"engine", "report"},
     {"cli", "__init__"},
-    {"__main__", "basicsr_train", "basicsr_test"},
+    {"__main__", "train", "basicsr_train", "basicsr_test"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -10,7 +10,7 @@ import typer
 
 from ..errors import QualityPluginError, UsageError
 from ..version import __version__
-from . import doctor, score, train, weights
+from . import doctor, recipes, score, train, weights
 
 START = """\
 Score a restored image:        irq score restored.png --degraded input.png --scorer ckdn --weights FILE
@@ -33,6 +33,7 @@ app.command("train", epilog="Example: irq train -opt recipes/smoke/sr_x4_ckdn.ym
     train.train
 )
 app.command("doctor", epilog="Example: irq doctor --json")(doctor.doctor)
+app.add_typer(recipes.app, name="recipes")
 app.add_typer(weights.app, name="weights")
 
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from ..errors import CheckpointError, UsageError, nearest
 from .basicsr_metrics import DEGRADED
 from .basicsr_options import registered
+from .options import LOSSES
 
 SCHEDULERS = {
     "MultiStepLR": lr_scheduler.MultiStepRestartLR,
@@ -106,6 +107,20 @@ def build_scheduler(options: Mapping[str, Any], optimiser: torch.optim.Optimizer
         return SCHEDULERS[name](optimiser, **entries)
     except (TypeError, AssertionError) as error:
         raise UsageError(f"train.scheduler: {name}: {error}") from error
+
+
+def registered_types() -> dict[str, dict[str, Any]]:
+    """All types that option files may name, by their place and name."""
+    tables = {
+        "networks": registry.ARCH_REGISTRY,
+        "losses": registry.LOSS_REGISTRY,
+        "metrics": registry.METRIC_REGISTRY,
+        "models": registry.MODEL_REGISTRY,
+        "datasets": registry.DATASET_REGISTRY,
+    }
+    # A loss of ours stands in the registry behind an adaptor; its own constructor has the parameters.
+    found = {place: {name.removesuffix("_basicsr"): kind for name, kind in table} for place, table in tables.items()}
+    return {**found, "losses": {**found["losses"], **LOSSES}}
 
 
 def build_synthesis(mapping: Mapping[str, Any], device: torch.device) -> Any:

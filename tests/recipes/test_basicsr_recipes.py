@@ -56,7 +56,9 @@ def test_there_is_a_smoke_recipe_for_every_full_one():
 def test_the_header_carries_the_command_that_runs_the_file(recipe):
     header = recipe.read_text().split("\n\n")[0]
     place = f"recipes/{recipe.parent.name}/{recipe.name}"
+    assert f"#     irq train -opt {place}\n" in header
     assert f"#     python -m ir_quality_plugin.basicsr_train -opt {place}\n" in header
+    assert header.endswith("# yaml-language-server: $schema=../schema.json")
     assert all(line.startswith("#") for line in header.splitlines())
 
 
