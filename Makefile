@@ -2,7 +2,7 @@
 PYTHON ?=
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help env test check lint types tests format clean distclean
+.PHONY: help env test demo check lint types tests format clean distclean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -12,6 +12,9 @@ env:  ## .venv with every extra, installed anew only when what it is made from h
 
 test: env  ## the environment, then every check
 	@$(MAKE) --no-print-directory check
+
+demo: env  ## the environment, then the main job on real photographs, with a page to look at
+	$(BIN)/irq demo
 
 check: lint types tests  ## lint, types and tests in the present .venv
 

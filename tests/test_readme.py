@@ -53,14 +53,16 @@ def test_the_option_snippet_is_one_that_the_check_accepts(workplace):
 
     pytest.importorskip("basicsr")
     pytest.importorskip("pyiqa")
+    from ir_quality_plugin.engine.options import GuardOptions
     from ir_quality_plugin.integrations.basicsr_options import check_options
     from ir_quality_plugin.integrations.register import register
 
     assert ir_quality_plugin.integrations
     register()
-    (snippet,) = blocks("yaml")
+    snippet, guard = blocks("yaml")
     assert len(snippet.splitlines()) <= 5
     check_options(yaml.safe_load(snippet))
+    GuardOptions.model_validate(yaml.safe_load(guard)["train"]["guard"])
 
 
 def test_every_link_leads_somewhere():

@@ -10,7 +10,7 @@ import typer
 
 from ..errors import QualityPluginError, UsageError
 from ..version import __version__
-from . import doctor, recipes, score, train, weights
+from . import demo, doctor, recipes, score, train, weights
 
 START = """\
 Score a restored image:        irq score restored.png --degraded input.png --scorer ckdn --weights FILE
@@ -32,6 +32,7 @@ app.command("score", epilog="Example: irq score restored/ --degraded lq/ --score
 app.command("train", epilog="Example: irq train -opt recipes/smoke/sr_x4_ckdn.yml --set train.total_iter=100")(
     train.train
 )
+app.command("demo", epilog="Example: irq demo --out demo")(demo.demo)
 app.command("doctor", epilog="Example: irq doctor --json")(doctor.doctor)
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(weights.app, name="weights")

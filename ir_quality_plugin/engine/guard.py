@@ -8,27 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..metrics.intervals import mean_interval
 from .options import GuardOptions
 from .validation import Validation
-
-RESAMPLES = 2000
-
-
-def paired_interval(differences: np.ndarray, confidence: float, seed: int = 0) -> tuple[float, float]:
-    """The percentile bootstrap interval of the mean of paired differences.
-
-    Args:
-        differences: (N,), one an image.
-        confidence: of the two-sided interval.
-        seed: of the resampling.
-
-    Returns:
-        (low, high); equal for a single image, whose difference says nothing of noise.
-    """
-    draw = np.random.default_rng(seed)
-    picks = draw.integers(0, len(differences), (RESAMPLES, len(differences)))
-    low, high = np.quantile(differences[picks].mean(axis=1), [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
 
 
 @dataclass
@@ -96,4 +78,4 @@ class Guard:
     def _change(self, name: str, before: dict[str, float], now: dict[str, float]) -> tuple[float, float, float]:
         """Mean and interval of what an image gained, in the direction of better."""
         gains = self._sign(name) * np.array([now[image] - before[image] for image in now])
-        return float(gains.mean()), *paired_interval(gains, self.options.confidence)
+        return float(gains.mean()), *mean_interval(gains, self.options.confidence)

@@ -13,7 +13,8 @@ def register() -> list[str]:
     """Register with whichever of BasicSR and pyiqa is installed; a second call changes nothing.
 
     BasicSR gains the architectures `TeacherRestorationNet`, `TeacherIQAStudent`, `CKDN` and `CVRKD`, the losses, the
-    metrics `calculate_quality` and `calculate_pyiqa`, and the models `Quality...Model`; pyiqa gains `irq_...` metrics.
+    metrics `calculate_quality` and `calculate_pyiqa`, the models `Quality...Model` and the dataset
+    `DegradedOnTheFlyDataset`; pyiqa gains `irq_...` metrics.
 
     Returns:
         The packages that were there.
@@ -38,12 +39,14 @@ def register_basicsr() -> None:
     from basicsr.utils import registry
 
     from . import basicsr_models
+    from .basicsr_datasets import DegradedOnTheFlyDataset
     from .basicsr_metrics import calculate_pyiqa, calculate_quality
     from .basicsr_perceptual import PERCEPTUAL_TERMS
 
     models = [getattr(basicsr_models, f"Quality{stock}Model") for stock in ("SR", "SRGAN", "ESRGAN", "RealESRGAN")]
     add(registry.ARCH_REGISTRY, {"TeacherRestorationNet": TeacherRestorationNet})
     add(registry.ARCH_REGISTRY, {kind.__name__: kind for kind in (TeacherIQAStudent, CKDN, CVRKD)})
+    add(registry.DATASET_REGISTRY, {"DegradedOnTheFlyDataset": DegradedOnTheFlyDataset})
     add(registry.LOSS_REGISTRY, PERCEPTUAL_TERMS)
     add(registry.METRIC_REGISTRY, {metric.__name__: metric for metric in (calculate_quality, calculate_pyiqa)})
     add(registry.MODEL_REGISTRY, {model.__name__: model for model in models})

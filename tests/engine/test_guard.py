@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from ir_quality_plugin.engine.guard import Guard, paired_interval
+from ir_quality_plugin.engine.guard import Guard
 from ir_quality_plugin.engine.options import GuardOptions
 from ir_quality_plugin.engine.validation import Validation
 
@@ -58,15 +58,6 @@ def test_pairs_by_image_see_what_means_over_images_hide():
     watch = guard("ssim")
     watch.watch(validation(1, ckdn=0.5, ssim=0.80))
     assert watch.watch(validation(2, ckdn=0.6, ssim=0.79)) is not None
-
-
-def test_the_interval_is_the_bootstraps():
-    scipy_stats = pytest.importorskip("scipy.stats")
-    differences = np.random.default_rng(1).normal(0.1, 1, 40)
-    expected = scipy_stats.bootstrap((differences,), np.mean, method="percentile", n_resamples=20000, rng=0)
-    low, high = paired_interval(differences, 0.95)
-    assert low == pytest.approx(expected.confidence_interval.low, abs=0.03)
-    assert high == pytest.approx(expected.confidence_interval.high, abs=0.03)
 
 
 def test_the_history_survives_a_resume():

@@ -1,0 +1,1 @@
+"""How metrics are judged: intervals, and agreement with human opinions."""

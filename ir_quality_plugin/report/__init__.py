@@ -1,0 +1,1 @@
+"""Pages that a person likes to read: self-contained HTML, light and dark."""
