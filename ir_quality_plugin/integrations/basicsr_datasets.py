@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,9 +34,7 @@ class DegradedOnTheFlyDataset(torch.utils.data.Dataset[dict[str, Any]]):
 
     def __init__(self, opt: Mapping[str, Any]) -> None:
         self.opt = opt
-        self.paths = list_images(opt["dataroot_gt"])
-        if not self.paths:
-            raise UsageError(f"{opt['dataroot_gt']} holds no image; expected clean photographs")
+        self.paths = list_images(Path(opt["dataroot_gt"]))
         self.training, self.scale = opt["phase"] == "train", int(opt["scale"])
         self.side_px = int(opt["gt_size"]) if self.training else 0
         if self.side_px % self.scale:
