@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-TILE_PX = 256
+TILE_PX = 192
 PLAIN, WITH_TERM = "L1", "L1 + CKDN term"
 ENLARGED = ("bicubic", PLAIN, WITH_TERM)
 PYIQA = ("psnr", "ssim", "fsim", "vsi", "gmsd")
@@ -36,7 +36,7 @@ TESTED_ON = ("coffee.png", "grace_hopper.jpg")
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for everything that it makes.")] = Path("demo"),
-    iterations: Annotated[int, typer.Option(min=2, help="Of each of the two trainings.")] = 800,
+    iterations: Annotated[int, typer.Option(min=2, help="Of each of the two trainings.")] = 500,
 ) -> None:
     """Train a small network with and without the quality term, and compare them on one page.
 
@@ -74,8 +74,8 @@ def cut_photographs(folder: Path) -> None:
                 continue
             corners = [
                 (left, top)
-                for top in range(0, image.height - TILE_PX + 1, TILE_PX // 2)
-                for left in range(0, image.width - TILE_PX + 1, TILE_PX // 2)
+                for top in range(0, image.height - TILE_PX + 1, TILE_PX)
+                for left in range(0, image.width - TILE_PX + 1, TILE_PX)
             ]
             for index, (left, top) in enumerate(corners):
                 tile = image.crop((left, top, left + TILE_PX, top + TILE_PX))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ class DegradedOnTheFlyDataset(torch.utils.data.Dataset[dict[str, Any]]):
 
     Args:
         opt: `dataroot_gt`, a folder; `scale`; `phase`; for training `gt_size`, `use_hflip`, `use_rot`. The
-            degradations: `noise_sigma_255` and `jpeg_quality`, each a range [low, high] or null for none.
+            degradations: `noise_sigma_255` and `jpeg_quality`, each a range [low, high] or null for none. With
+            `in_memory` the photographs are decoded once.
 
     Raises:
         UsageError: no image in the folder, one smaller than `gt_size`, or a range that is none.
@@ -41,13 +43,14 @@ class DegradedOnTheFlyDataset(torch.utils.data.Dataset[dict[str, Any]]):
             raise UsageError(f"gt_size={self.side_px}; expected a multiple of the scale {self.scale}")
         self.noise_sigma_255 = _range("noise_sigma_255", opt.get("noise_sigma_255"))
         self.jpeg_quality = _range("jpeg_quality", opt.get("jpeg_quality"))
+        self.read = cache(read_image) if opt.get("in_memory") else read_image
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Load one pair: `lq` (3,h,w) and `gt` (3,H,W), RGB in [0,1], and their paths."""
-        clean = read_image(self.paths[index])
+        clean = self.read(self.paths[index])
         draw = random if self.training else random.Random(index)
         if self.training:
             clean = self._crop(clean, index)
