@@ -10,7 +10,7 @@ import typer
 
 from ..errors import QualityPluginError, UsageError
 from ..version import __version__
-from . import demo, doctor, recipes, score, train, weights
+from . import degradations, demo, doctor, recipes, score, train, weights
 
 START = """\
 Score a restored image:        irq score restored.png --degraded input.png --scorer ckdn --weights FILE
@@ -35,6 +35,7 @@ app.command("train", epilog="Example: irq train -opt recipes/smoke/sr_x4_ckdn.ym
 app.command("demo", epilog="Example: irq demo --out demo")(demo.demo)
 app.command("doctor", epilog="Example: irq doctor --json")(doctor.doctor)
 app.add_typer(recipes.app, name="recipes")
+app.add_typer(degradations.app, name="degradations")
 app.add_typer(weights.app, name="weights")
 
 

@@ -1,0 +1,135 @@
+"""Tables of human scores: one form for all sets, with the direction and the range of the scores stated."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import UsageError
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Row:
+    """One judged image.
+
+    Attributes:
+        image: path of the file.
+        mos: as the set gives it.
+        content: what it shows: images of one content are never parted by a split.
+        reference: its clean image, where there is one.
+        degraded: the input that it was restored from, where there is one.
+        mos_std: spread of the opinions, where it is given.
+        distortion: kind of distortion, or the method that restored it, where it is named.
+    """
+
+    image: Path
+    mos: float
+    content: str
+    reference: Path | None = None
+    degraded: Path | None = None
+    mos_std: float | None = None
+    distortion: str | None = None
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """A set of judged images.
+
+    Attributes:
+        name: of the set.
+        rows: its images.
+        mos_range: (least, greatest) that the set's scores nominally have.
+        higher_is_better: direction of `mos`.
+        source: of the set.
+    """
+
+    name: str
+    rows: tuple[Row, ...]
+    mos_range: tuple[float, float]
+    higher_is_better: bool
+    source: str = ""
+    notes: tuple[str, ...] = field(default=())
+
+    def quality(self, row: Row) -> float:
+        """The row's score in [0,1] by the nominal range, higher is better; beyond the range where the set's is."""
+        lowest, highest = self.mos_range
+        share = (row.mos - lowest) / (highest - lowest)
+        return share if self.higher_is_better else 1 - share
+
+    def only(self, keep: Callable[[Row], bool]) -> LabelTable:
+        """The rows that are to be kept."""
+        return LabelTable(
+            self.name, tuple(filter(keep, self.rows)), self.mos_range, self.higher_is_better, self.source, self.notes
+        )
+
+    def split(self, seed: int, shares: tuple[float, ...] = (0.6, 0.2, 0.2), by: str = "content") -> list[LabelTable]:
+        """Part the rows by content, or by distortion, so that no content stands in two parts.
+
+        Args:
+            seed: of the shuffle; the field reports medians over seeds 0 to 9.
+            shares: of the groups; the last part takes what is left.
+            by: "content" or "distortion" (CKDN's split).
+
+        Returns:
+            A table for each share.
+
+        Raises:
+            UsageError: shares that do not sum to 1, rows without that attribute, or fewer groups than parts.
+        """
+        if by not in ("content", "distortion"):
+            raise UsageError(f"by={by!r}; expected 'content' or 'distortion'")
+        if any(share <= 0 for share in shares) or abs(sum(shares) - 1) > 1e-6:
+            raise UsageError(f"shares={shares}; expected positive numbers that sum to 1")
+        found = {getattr(row, by) for row in self.rows}
+        if None in found:
+            raise UsageError(f"{self.name} names no {by} of some images; split by content")
+        groups = sorted(found)
+        if len(groups) < len(shares):
+            raise UsageError(f"{self.name} has {len(groups)} groups by {by}, too few for {len(shares)} parts")
+        random.Random(f"{self.name}/{seed}").shuffle(groups)
+        ends = [max(round(sum(shares[: part + 1]) * len(groups)), part + 1) for part in range(len(shares))]
+        ends[-1] = len(groups)
+        parts = [set(groups[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
+        return [self.only(lambda row, own=part: getattr(row, by) in own) for part in parts]  # type: ignore[misc]
+
+
+def checked(
+    name: str,
+    rows: Iterable[Row],
+    mos_range: tuple[float, float],
+    higher_is_better: bool,
+    source: str,
+    expected: int | None,
+) -> LabelTable:
+    """Make a table, and say once what is missing.
+
+    Args:
+        name: of the set.
+        rows: as its label file lists them.
+        mos_range: nominal range of the scores.
+        higher_is_better: their direction.
+        source: of the set.
+        expected: published number of images; None if it is not known.
+
+    Raises:
+        UsageError: no image of the list is there, or the list is empty.
+    """
+    listed = list(rows)
+    if not listed:
+        raise UsageError(f"{name}: the label file lists no image; expected the set as it unpacks")
+    missing = [row.image for row in listed if not row.image.is_file()]
+    if len(missing) == len(listed):
+        raise UsageError(f"{name}: none of the {len(listed)} listed images is there, such as {missing[0]}; unpack them")
+    notes = []
+    if missing:
+        names = ", ".join(path.name for path in missing[:SHOWN])
+        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        notes.append(f"{len(missing)} of {len(listed)} listed images are missing: {names}{more}")
+    if expected is not None and len(listed) != expected:
+        notes.append(f"the label file lists {len(listed)} images; the published set has {expected}")
+    present = tuple(row for row in listed if row.image.is_file())
+    return LabelTable(name, present, mos_range, higher_is_better, source, tuple(notes))

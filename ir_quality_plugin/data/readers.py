@@ -1,0 +1,272 @@
+"""The public sets as they unpack, and a plain CSV; each reader gives a `LabelTable`."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ..errors import UsageError, nearest
+from .labels import LabelTable, Row, checked
+
+
+def read_labels(layout: str, root: str | Path) -> LabelTable:
+    """Read a set of human scores.
+
+    Args:
+        layout: "pipal", "kadid10k", "tid2013", "live", "csiq", "koniq10k", "live_challenge" or "csv".
+        root: the folder that the set unpacks to; for "csv" the file.
+
+    Returns:
+        The table; `notes` says what is missing or differs from the published set.
+
+    Raises:
+        UsageError: an unknown layout, or a folder that has not that layout: says what was looked for.
+    """
+    if layout not in READERS:
+        raise UsageError(f"layout={layout!r}; {nearest(str(layout), READERS)}")
+    return READERS[layout](Path(root))
+
+
+def _found(root: Path, *places: str) -> Path:
+    """The first of several places that is there; releases of a set differ in such details."""
+    for place in places:
+        if (root / place).exists():
+            return root / place
+    raise UsageError(f"{root} has none of {', '.join(places)}; expected the set as it unpacks")
+
+
+def _by_lower_name(folder: Path) -> dict[str, Path]:
+    """Files by name in lower case: label files and folders of some sets differ in case."""
+    return {path.name.lower(): path for path in folder.iterdir() if path.is_file()}
+
+
+def _number(text: Any, where: str) -> float:
+    try:
+        return float(text)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{where}: {text!r} is no score; expected a number") from error
+
+
+def read_pipal(root: Path) -> LabelTable:
+    """PIPAL's training part: `Train_Ref`, `Train_Dist` or `Distortion_1..4`, `Train_Label`; Elo scores."""
+    labels, references = _found(root, "Train_Label", "train_label"), _found(root, "Train_Ref", "train_ref")
+    folders = [root / name for name in ("Train_Dist", "Train_Distort", *(f"Distortion_{i}" for i in range(1, 5)))]
+    images = {path.name: path for folder in folders if folder.is_dir() for path in folder.iterdir()}
+
+    def rows() -> Iterator[Row]:
+        for listed in sorted(labels.glob("*.txt")):
+            for line in listed.read_text().split():
+                name, score = line.split(",")
+                content, kind, _ = Path(name).stem.split("_")
+                image = images.get(name, folders[0] / name)
+                yield Row(image, _number(score, str(listed)), content, references / f"{content}.bmp", distortion=kind)
+
+    return checked("PIPAL", rows(), (900.0, 1900.0), True, "Jinjin et al., ECCV 2020", 23200)
+
+
+def read_kadid10k(root: Path) -> LabelTable:
+    """KADID-10k: `images`, `dmos.csv`; its dmos is higher for better images."""
+    images = _found(root, "images")
+
+    def rows() -> Iterator[Row]:
+        for entry in _csv(_found(root, "dmos.csv"), ("dist_img", "ref_img", "dmos", "var")):
+            name = Path(entry["dist_img"]).stem
+            yield Row(
+                images / entry["dist_img"],
+                _number(entry["dmos"], "dmos.csv"),
+                Path(entry["ref_img"]).stem,
+                images / entry["ref_img"],
+                mos_std=_number(entry["var"], "dmos.csv") ** 0.5,
+                distortion=name.split("_")[1],
+            )
+
+    return checked("KADID-10k", rows(), (1.0, 5.0), True, "Lin et al., QoMEX 2019", 10125)
+
+
+def read_tid2013(root: Path) -> LabelTable:
+    """TID2013: `reference_images`, `distorted_images`, `mos_with_names.txt`."""
+    images = _by_lower_name(_found(root, "distorted_images"))
+    references = _by_lower_name(_found(root, "reference_images"))
+
+    def rows() -> Iterator[Row]:
+        for line in _found(root, "mos_with_names.txt").read_text().splitlines():
+            if not line.strip():
+                continue
+            score, name = line.split()
+            content, kind, _ = Path(name).stem.lower().split("_")
+            missing = root / "distorted_images" / name
+            yield Row(
+                images.get(name.lower(), missing),
+                _number(score, "mos_with_names.txt"),
+                content,
+                references.get(f"{content}.bmp"),
+                distortion=kind,
+            )
+
+    return checked("TID2013", rows(), (0.0, 9.0), True, "Ponomarenko et al., 2015", 3000)
+
+
+LIVE_PARTS = (("jp2k", 227), ("jpeg", 233), ("wn", 174), ("gblur", 174), ("fastfading", 174))
+
+
+def read_live(root: Path) -> LabelTable:
+    """LIVE release 2: a folder a distortion, `refimgs`, `dmos_realigned.mat` or `dmos.mat`, `refnames_all.mat`."""
+    scores = _mat(_found(root, "dmos_realigned.mat", "dmos.mat"))
+    values = scores.get("dmos_new", scores.get("dmos"))
+    if values is None:
+        raise UsageError(f"{root}: dmos.mat has no 'dmos'; expected LIVE release 2")
+    originals, references = scores["orgs"].ravel(), _mat(_found(root, "refnames_all.mat"))["refnames_all"].ravel()
+    places = [(kind, number) for kind, count in LIVE_PARTS for number in range(1, count + 1)]
+
+    def rows() -> Iterator[Row]:
+        for (kind, number), score, original, reference in zip(
+            places, values.ravel().tolist(), originals, references, strict=True
+        ):
+            if original:
+                continue
+            name = str(reference.item() if hasattr(reference, "item") else reference[0])
+            image = root / kind / f"img{number}.bmp"
+            yield Row(image, float(score), Path(name).stem, root / "refimgs" / name, distortion=kind)
+
+    return checked("LIVE", rows(), (0.0, 100.0), False, "Sheikh et al., release 2", 779)
+
+
+CSIQ_KINDS = {
+    "noise": ("awgn", "AWGN"), "awgn": ("awgn", "AWGN"), "blur": ("blur", "BLUR"), "contrast": ("contrast", "contrast"),
+    "fnoise": ("fnoise", "fnoise"), "jpeg": ("jpeg", "JPEG"), "jpeg 2000": ("jpeg2000", "jpeg2000"),
+    "jpeg2000": ("jpeg2000", "jpeg2000"),
+}  # fmt: skip
+
+
+def read_csiq(root: Path) -> LabelTable:
+    """CSIQ: `src_imgs`, `dst_imgs`, and the sheet `all_by_image` of `csiq.DMOS.xlsx`, saved as `csiq.DMOS.csv`."""
+    images, references = _found(root, "dst_imgs"), _found(root, "src_imgs")
+    if not (root / "csiq.DMOS.csv").is_file() and (root / "csiq.DMOS.xlsx").is_file():
+        raise UsageError(
+            f"{root}/csiq.DMOS.xlsx is a workbook: save its sheet all_by_image as csiq.DMOS.csv beside it, with the "
+            "columns image, dst_type, dst_lev, dmos_std, dmos"
+        )
+
+    def rows() -> Iterator[Row]:
+        entries = _csv(_found(root, "csiq.DMOS.csv"), ("image", "dst_type", "dst_lev", "dmos"))
+        for entry in entries:
+            kind = entry["dst_type"].strip().lower()
+            if kind not in CSIQ_KINDS:
+                raise UsageError(f"csiq.DMOS.csv: dst_type={entry['dst_type']!r}; {nearest(kind, CSIQ_KINDS)}")
+            folder, middle = CSIQ_KINDS[kind]
+            content = entry["image"].strip()
+            level = round(_number(entry["dst_lev"], "csiq.DMOS.csv"))
+            spread = entry.get("dmos_std")
+            yield Row(
+                images / folder / f"{content}.{middle}.{level}.png",
+                _number(entry["dmos"], "csiq.DMOS.csv"),
+                content,
+                references / f"{content}.png",
+                mos_std=_number(spread, "csiq.DMOS.csv") if spread else None,
+                distortion=folder,
+            )
+
+    return checked("CSIQ", rows(), (0.0, 1.0), False, "Larson and Chandler, 2010", 866)
+
+
+def read_koniq10k(root: Path) -> LabelTable:
+    """KonIQ-10k: `1024x768` or `512x384`, `koniq10k_scores_and_distributions.csv`; every image is its own content."""
+    images = _found(root, "1024x768", "512x384")
+    scores = _found(root, "koniq10k_scores_and_distributions.csv", "koniq10k_scores.csv")
+
+    def rows() -> Iterator[Row]:
+        for entry in _csv(scores, ("image_name", "MOS")):
+            spread = entry.get("SD")
+            yield Row(
+                images / entry["image_name"],
+                _number(entry["MOS"], scores.name),
+                Path(entry["image_name"]).stem,
+                mos_std=_number(spread, scores.name) if spread else None,
+            )
+
+    return checked("KonIQ-10k", rows(), (1.0, 5.0), True, "Hosu et al., TIP 2020", 10073)
+
+
+def read_live_challenge(root: Path) -> LabelTable:
+    """LIVE in the Wild: `Images`, `Data/All..._release.mat`; the first 7, shown for practice, are left out."""
+    data, images = _found(root, "Data"), _found(root, "Images")
+    names = _mat(_found(data, "AllImages_release.mat"))["AllImages_release"].ravel()
+    scores = _mat(_found(data, "AllMOS_release.mat"))["AllMOS_release"].ravel()
+    spreads = _mat(_found(data, "AllStdDev_release.mat"))["AllStdDev_release"].ravel()
+
+    def rows() -> Iterator[Row]:
+        for name, score, spread in list(zip(names, scores.tolist(), spreads.tolist(), strict=True))[7:]:
+            file = str(name.item() if hasattr(name, "item") else name[0])
+            yield Row(images / file, float(score), Path(file).stem, mos_std=float(spread))
+
+    return checked("LIVE Challenge", rows(), (0.0, 100.0), True, "Ghadiyaram and Bovik, TIP 2016", 1162)
+
+
+def read_csv(path: Path) -> LabelTable:
+    """A CSV with the columns image and mos, and any of reference, degraded, mos_std, content, distortion.
+
+    Paths are relative to the file. Higher is better, unless the column of scores is named dmos. The range is that of
+    the scores. Without a content, the reference names it, else the image itself.
+    """
+    entries = _csv(path, ("image",))
+    column = "dmos" if entries and "dmos" in entries[0] else "mos"
+    if not entries or column not in entries[0]:
+        raise UsageError(f"{path} has no column 'mos' (or 'dmos'); expected image,mos and at least one row")
+
+    def rows() -> Iterator[Row]:
+        for entry in entries:
+            reference, degraded = (entry.get(name) or None for name in ("reference", "degraded"))
+            spread = entry.get("mos_std")
+            yield Row(
+                path.parent / entry["image"],
+                _number(entry[column], f"{path.name}, {entry['image']}"),
+                entry.get("content") or entry.get("scene") or Path(reference or entry["image"]).stem,
+                path.parent / reference if reference else None,
+                path.parent / degraded if degraded else None,
+                _number(spread, path.name) if spread else None,
+                entry.get("distortion") or entry.get("method") or None,
+            )
+
+    listed = list(rows())
+    scores = [row.mos for row in listed]
+    span = (min(scores), max(scores)) if min(scores) < max(scores) else (min(scores), min(scores) + 1)
+    return checked(path.parent.name or path.stem, listed, span, column == "mos", str(path), None)
+
+
+def _csv(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            entries = list(csv.DictReader(file, skipinitialspace=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path} cannot be read as CSV: {error}") from error
+    missing = [column for column in columns if entries and column not in entries[0]]
+    if missing:
+        raise UsageError(f"{path} has no column {', '.join(map(repr, missing))}; it has {', '.join(entries[0])}")
+    broken = next((number for number, entry in enumerate(entries, 2) if None in entry.values() or None in entry), None)
+    if broken:
+        raise UsageError(f"{path}, line {broken}: more or fewer fields than the header; mend or remove it")
+    return entries
+
+
+def _mat(path: Path) -> dict[str, Any]:
+    from scipy.io import loadmat
+
+    try:
+        return dict(loadmat(path))
+    except (OSError, ValueError, NotImplementedError, TypeError) as error:
+        raise UsageError(f"{path} cannot be read as a MATLAB file: {re.sub(chr(10), ' ', str(error))}") from error
+
+
+READERS: dict[str, Callable[[Path], LabelTable]] = {
+    "pipal": read_pipal,
+    "kadid10k": read_kadid10k,
+    "tid2013": read_tid2013,
+    "live": read_live,
+    "csiq": read_csiq,
+    "koniq10k": read_koniq10k,
+    "live_challenge": read_live_challenge,
+    "csv": read_csv,
+}
