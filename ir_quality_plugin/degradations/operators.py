@@ -151,12 +151,15 @@ def webp(images: Tensor, quality: Tensor, draw: Sequence[Generator]) -> Tensor:
     return _through_pillow(images, quality, lambda picture, to, value: picture.save(to, "webp", quality=round(value)))
 
 
-def jpeg2000(images: Tensor, ratio: Tensor, draw: Sequence[Generator]) -> Tensor:
-    """Compress as JPEG 2000, one image after the other on the CPU."""
+def jpeg2000(images: Tensor, psnr_db: Tensor, draw: Sequence[Generator]) -> Tensor:
+    """Compress as JPEG 2000, one image after the other on the CPU.
+
+    To a PSNR and not to a size: a ratio that suits a photograph leaves nothing of a crop.
+    """
     return _through_pillow(
         images,
-        ratio,
-        lambda picture, to, value: picture.save(to, "jpeg2000", quality_mode="rates", quality_layers=[value]),
+        psnr_db,
+        lambda picture, to, value: picture.save(to, "jpeg2000", quality_mode="dB", quality_layers=[value]),
     )
 
 
@@ -256,7 +259,7 @@ _TABLE = (
     Operator("impulse_noise", "noise", "share of pixels", (0.002, 0.008, 0.025, 0.07, 0.16), impulse_noise),
     Operator("jpeg", "compression", "quality", (75, 45, 25, 12, 5), jpeg),
     Operator("webp", "compression", "quality", (70, 35, 15, 5, 0), webp),
-    Operator("jpeg2000", "compression", "compression ratio", (15, 35, 70, 130, 240), jpeg2000),
+    Operator("jpeg2000", "compression", "PSNR in dB", (38, 34, 30, 27, 24), jpeg2000),
     Operator("quantisation", "compression", "levels a channel", (40, 20, 12, 7, 4), quantisation),
     Operator("resize", "resize", "factor down and up", (1.4, 2.0, 3.0, 4.5, 7.0), resize),
     Operator("contrast", "colour", "factor", (0.85, 0.7, 0.55, 0.4, 0.25), contrast),

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import DistributedDataParallelKwargs
+from accelerate.utils import DistributedDataParallelKwargs, DistributedType
 
-from ..errors import QualityPluginError
+from ..errors import QualityPluginError, UsageError
 from ..integrations import basicsr_parts as parts_of
 from .build import Parts, build, check_all
 from .experiment import Experiment
@@ -51,6 +51,7 @@ def train(options: Options, root: Path, auto_resume: bool = False, say: Callable
         gradient_accumulation_steps=options.train.accumulate,
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=options.find_unused_parameters)],
     )
+    refuse_sharding(options, accelerator)
     preflight(options)
     seed_everything(mix(seed, "weights"))
     datasets = {name: parts_of.build_dataset(entry, name, scale) for name, entry in mapping["datasets"].items()}
@@ -80,6 +81,20 @@ def train(options: Options, root: Path, auto_resume: bool = False, say: Callable
         if run.saves(iteration):
             run.save(iteration)
     return run.end()
+
+
+def refuse_sharding(options: Options, accelerator: Accelerator) -> None:
+    """DeepSpeed and FSDP split the weights: what needs them whole is refused.
+
+    Raises:
+        UsageError: an average of the weights, or a second network, under one of them.
+    """
+    sharded = (DistributedType.DEEPSPEED, DistributedType.FSDP, DistributedType.MEGATRON_LM)
+    if accelerator.distributed_type in sharded and (options.train.ema_decay or options.network_d is not None):
+        raise UsageError(
+            f"{accelerator.distributed_type.value} splits the weights over processes; expected train.ema_decay=0 and "
+            "no network_d with it; restoration networks fit one GPU: launch with plain MULTI_GPU"
+        )
 
 
 def batch_of(sample: dict[str, Any], options: Options, parts: Parts, device: torch.device) -> Batch:

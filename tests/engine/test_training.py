@@ -1,6 +1,7 @@
 """Runs of the engine: what they write, exact resumes after real kills, several processes, and steps that fail."""
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -277,3 +278,56 @@ def test_the_guard_is_silent_on_a_healthy_run(tmp_path):
     folder, _ = run("sr_x4_ckdn", tmp_path, guarded("stop"), "train.total_iter=60", "val.val_freq=10")
     assert log_of(folder, "guard") == []
     assert log_of(folder, "val")[-1]["iter"] == 60
+
+
+OWN_TYPES = """
+import torch
+from basicsr.utils.registry import ARCH_REGISTRY, LOSS_REGISTRY, METRIC_REGISTRY
+
+@ARCH_REGISTRY.register()
+class OwnNet(torch.nn.Module):
+    def __init__(self, width=4):
+        super().__init__()
+        self.enlarge = torch.nn.Sequential(torch.nn.Conv2d(3, 48 * width // width, 3, 1, 1), torch.nn.PixelShuffle(4))
+    def forward(self, degraded):
+        return self.enlarge(degraded)
+
+@LOSS_REGISTRY.register()
+class OwnLoss(torch.nn.Module):
+    def __init__(self, power=2.0):
+        super().__init__()
+        self.power = power
+    def forward(self, restored, reference):
+        return (restored - reference).abs().pow(self.power).mean()
+
+@METRIC_REGISTRY.register()
+def own_metric(img, img2, **options):
+    return float(img.mean())
+"""
+
+
+@pytest.mark.slow
+def test_types_that_a_user_registers_are_trained_and_their_keys_checked(tmp_path):
+    (tmp_path / "own_types.py").write_text(OWN_TYPES)
+    own = ["network_g={type: OwnNet, width: 2}", "train.pixel_opt={type: OwnLoss, power: 1.5}", "train.quality_opt="]
+    own += ["val.metrics={own: {type: own_metric, better: higher}}"]
+
+    def call(*overrides):
+        line = command(SMOKE / "sr_x4_ckdn.yml", tmp_path, *SHORT, *own, *overrides, more=["--import", "own_types"])
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+        return subprocess.run(line, cwd=RECIPES.parent, capture_output=True, text=True, env=environment)
+
+    finished = call()
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    assert "OwnNet" in finished.stdout and "best own" in finished.stdout
+    wrong = call("network_g.wdith=3")
+    assert wrong.returncode == 2
+    assert "network_g: OwnNet has no option 'wdith'; did you mean 'width'" in wrong.stderr
+
+
+def test_a_module_that_is_not_there_is_named(tmp_path):
+    line = command(SMOKE / "sr_x4_l1.yml", tmp_path, more=["--import", "no_such_module"])
+    finished = subprocess.run(line, cwd=RECIPES.parent, capture_output=True, text=True)
+    assert finished.returncode == 2
+    assert "--import no_such_module: No module named 'no_such_module'" in finished.stderr
+    assert "Traceback" not in finished.stderr
