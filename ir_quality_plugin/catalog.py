@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,11 +142,19 @@ def list_scorers() -> list[Card]:
     A scorer whose weights are at hand (shipped, or converted into `weights_folder()`) is listed with their card, every
     other with the card of random weights.
     """
-    cards = []
-    for name, entry in CATALOG.items():
-        path = find_weights(name)
-        cards.append(entry.card if path is None else read_card(path))
-    return cards
+    return [look_up(name)[0] for name in CATALOG]
+
+
+def look_up(name: str) -> tuple[Card, Path | None, str | None]:
+    """Give a scorer's card, where its weights are, and what is wrong with them; a damaged file hides no other."""
+    path = find_weights(name)
+    try:
+        card = find_entry(name).card if path is None else read_card(path)
+        if card.name != name:
+            raise CheckpointError(f"{path} holds weights of {card.name}; expected those of {name}")
+    except CheckpointError as error:
+        return find_entry(name).card, path, str(error)
+    return card, path, None
 
 
 def weights_folder() -> Path:
@@ -174,7 +183,8 @@ def load_scorer(
         name: in the catalogue: "teacheriqa", "ckdn", "cvrkd", or a compact one: "teacheriqa-s", "ckdn-s", "cvrkd-s".
         weights: "default" (shipped, or converted into `weights_folder()`), "random" (the same at every call), or the
             path of a file: the authors' released checkpoint, one that `irq weights convert` wrote, or a state dict of
-            our network.
+            our network. A bare state dict has no card and is taken to have been trained as the catalogue's card says,
+            with ImageNet's normalisation; the released TeacherIQA was not: keep its file, or convert it.
         protocol: how an image becomes the network's input: "whole" (CKDN) or "grid" (TeacherIQA, CVRKD) see every
             pixel, "released" does what the authors' inference does; None for what the weights' card says: "released"
             for released files, else every pixel.
@@ -191,6 +201,11 @@ def load_scorer(
         CheckpointError: no such weights, or a file that is damaged or belongs to another network.
     """
     entry = find_entry(name)
+    if not isinstance(weights, (str, Path)):
+        raise UsageError(
+            f"weights is a {type(weights).__name__}; expected 'default', 'random' or a path; a state dict: save it "
+            "with torch.save, and pass the file"
+        )
     if weights == "random":
         card, network = entry.card, random_network(entry)
     else:
@@ -202,7 +217,12 @@ def load_scorer(
     if patches is not None and card.patches is None:
         raise UsageError(f"{name} sees the whole image; patches={patches} is for teacheriqa and cvrkd")
     scorer = entry.scorer(network, card, protocol, **({} if patches is None else {"patches": patches}))
-    return scorer if device is None else scorer.to(device)
+    if device is None:
+        return scorer
+    try:
+        return scorer.to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"device={device!r}: {str(error).splitlines()[0]}; expected one that is here") from error
 
 
 def load_network(name: str, weights: str | Path) -> tuple[Card, nn.Module]:
@@ -229,6 +249,8 @@ def load_network(name: str, weights: str | Path) -> tuple[Card, nn.Module]:
         tensors = file.tensors
         raise_unless_complete(tensors, expected, [], f"{file.path} does not hold the weights of {name}")
     network.load_state_dict(tensors)
+    if card.name != name:
+        raise CheckpointError(f"{file.path} holds weights of {card.name}, not of {name}; load it as {card.name!r}")
     return card, network
 
 
@@ -252,11 +274,10 @@ def build_network(entry: Entry, card: Card) -> nn.Module:
     Raises:
         CheckpointError: where the card's arguments are not the network's.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(RANDOM_SEED)
+    with seeded_weights():
         try:
             return entry.network(**card.network)
-        except (TypeError, ValueError, RuntimeError) as error:
+        except (TypeError, ValueError, RuntimeError, LookupError, ArithmeticError) as error:
             raise CheckpointError(f"the card of {card.name} describes no {card.method} network ({error})") from error
 
 
@@ -266,12 +287,22 @@ def random_network(entry: Entry) -> nn.Module:
     torch's own initialisation fades along a deep network without trained statistics until every image scores alike.
     """
     network = build_network(entry, entry.card)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(RANDOM_SEED)
+    with seeded_weights():
         for module in network.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
     return network
+
+
+@contextmanager
+def seeded_weights() -> Iterator[None]:
+    """Draw from a fixed seed inside of the block; no generator of the user's, on whatever device, is touched."""
+    state = torch.get_rng_state()
+    torch.default_generator.manual_seed(RANDOM_SEED)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(state)
 
 
 def find_entry(name: str) -> Entry:
@@ -290,9 +321,13 @@ def _default_path(name: str) -> Path:
     if path is not None:
         return path
     release = CATALOG[name].release
-    hint = f"The released ones are {release['origin']}: download the file and pass" if release else "Pass"
+    hint = (
+        f"The released ones are {release['origin']}: download the file and pass its path as the weights, or convert it "
+        f"once with: irq weights convert FILE --scorer {name}"
+        if release
+        else "Pass the path of your own as the weights"
+    )
     raise CheckpointError(
         f"no weights of {name} are at hand: none ship in the package, and {weights_folder() / name}.safetensors is not "
-        f"there. {hint} weights=PATH, or convert it once with: irq weights convert FILE --scorer {name}; "
-        'weights="random" is for trying things out'
+        f"there. {hint}; random ones (weights random) are for trying things out"
     )

@@ -5,7 +5,7 @@ import hashlib
 
 import pytest
 import torch
-from golden import released_weights
+from golden import GOLDEN, image, released_weights
 
 import ir_quality_plugin as irq
 from ir_quality_plugin import catalog
@@ -117,9 +117,11 @@ def test_a_release_at_full_size_is_no_compact_scorer(released_files):
         irq.load_scorer("ckdn-s", weights=released_files / "ckdn.pth")
 
 
-def test_an_unrelated_state_dict_is_refused_with_what_is_missing(tmp_path):
+def test_an_unrelated_state_dict_is_refused_as_another_models(tmp_path):
     torch.save(torch.nn.Linear(3, 3).state_dict(), tmp_path / "linear.pth")
-    with pytest.raises(irq.CheckpointError, match=r"weight \(3, 3\) is unknown to the network|is missing"):
+    with pytest.raises(
+        irq.CheckpointError, match=r"it is another model's, none of its 2 names is known here \(weight, bias, "
+    ):
         irq.load_scorer("ckdn-s", weights=tmp_path / "linear.pth")
 
 
@@ -173,3 +175,92 @@ def test_random_weights_tell_images_apart(name):
     scores = scorer(images, degraded=images[..., ::4, ::4], reference=images.flip(0))
     lowest, highest = scorer.card.score_range
     assert scores.max() - scores.min() > 1e-3 * (highest - lowest)
+
+
+def test_a_released_file_goes_from_images_to_the_golden_scores(released_files):
+    scorer = irq.load_scorer("teacheriqa", weights=released_files / "teacheriqa.pth")
+    # Of 224 px, every crop is the image itself.
+    expected = torch.tensor(GOLDEN["teacheriqa"]["score"])
+    torch.testing.assert_close(scorer(image(0, 2, 3, 224, 224)), expected, rtol=0, atol=1e-4 * expected.abs().max())
+
+
+@pytest.mark.parametrize("name", COMPACT)
+def test_pixels_are_normalised_as_the_card_says(name):
+    scorer = irq.load_scorer(name, weights="random")
+    side = scorer.card.patch_px
+    picture = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+    mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
+    std = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+    normalised = (picture - mean) / std
+    if name == "teacheriqa-s":
+        by_hand = scorer.network(normalised).score
+    elif name == "ckdn-s":
+        by_hand = scorer.network(normalised, normalised.flip(0)).degraded_reference.score
+    else:
+        patches = normalised[:, None].expand(-1, 4, -1, -1, -1)
+        by_hand = scorer.network(patches, patches.flip(0)).score
+    assert scorer.card.normalisation == "imagenet"
+    found = scorer(picture, degraded=picture.flip(0), reference=picture.flip(0))
+    torch.testing.assert_close(found, by_hand, rtol=1e-4, atol=1e-5)
+
+
+def test_loading_touches_no_generator_on_any_device(monkeypatch):
+    monkeypatch.setattr(
+        torch.cuda, "manual_seed_all", lambda seed: pytest.fail("the user's GPU generators were reseeded")
+    )
+    before = torch.get_rng_state()
+    irq.load_scorer("ckdn-s", weights="random")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_weights_of_a_sibling_are_refused_by_name(tmp_path):
+    entry = catalog.CATALOG["ckdn-s"]
+    weights = catalog.build_network(entry, entry.card).state_dict()
+    path = write_weights(tmp_path / "sibling.safetensors", weights, entry.card)
+    with pytest.raises(irq.CheckpointError, match="holds weights of ckdn-s, not of ckdn; load it as 'ckdn-s'"):
+        irq.load_scorer("ckdn", weights=path)
+
+
+def test_a_damaged_file_hides_no_other_card(tmp_path, monkeypatch):
+    monkeypatch.setenv("IRQ_WEIGHTS", str(tmp_path))
+    (tmp_path / "cvrkd.safetensors").write_bytes(b"damaged")
+    assert [card.name for card in irq.list_scorers()] == list(catalog.CATALOG)
+
+
+@pytest.mark.parametrize("weights", [None, {"a": torch.zeros(1)}, 3])
+def test_weights_that_are_no_path_are_refused(weights):
+    with pytest.raises(irq.UsageError, match="expected 'default', 'random' or a path"):
+        irq.load_scorer("ckdn-s", weights=weights)
+
+
+def test_a_device_that_is_not_there_is_refused():
+    with pytest.raises(irq.UsageError, match="device='cuda:99'"):
+        irq.load_scorer("ckdn-s", weights="random", device="cuda:99")
+
+
+SPOILED = {
+    "integers": lambda tensor: (tensor * 1000).long(),
+    "complex": lambda tensor: tensor.to(torch.complex64),
+    "sparse": lambda tensor: tensor.to_sparse(),
+    "meta": lambda tensor: tensor.to("meta"),
+    "float8": lambda tensor: tensor.to(torch.float8_e4m3fn),
+}
+
+
+@pytest.mark.parametrize("kind", SPOILED)
+def test_tensors_that_are_no_plain_weights_are_refused(tmp_path, kind):
+    entry = catalog.CATALOG["ckdn-s"]
+    weights = catalog.build_network(entry, entry.card).state_dict()
+    name = "quality_encoder.conv.weight"
+    torch.save({**weights, name: SPOILED[kind](weights[name])}, tmp_path / "odd.pth")
+    with pytest.raises(irq.CheckpointError, match=r"no plain weights|is torch\.int64; expected torch\.float32"):
+        irq.load_scorer("ckdn-s", weights=tmp_path / "odd.pth")
+
+
+def test_negative_variances_are_refused(tmp_path):
+    entry = catalog.CATALOG["ckdn-s"]
+    weights = catalog.build_network(entry, entry.card).state_dict()
+    name = next(name for name in weights if name.endswith("running_var"))
+    torch.save({**weights, name: -weights[name]}, tmp_path / "odd.pth")
+    with pytest.raises(irq.CheckpointError, match="has negative variances"):
+        irq.load_scorer("ckdn-s", weights=tmp_path / "odd.pth")

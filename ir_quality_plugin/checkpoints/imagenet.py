@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError, UsageError
 from ..models import CKDN, CVRKD, RestorationTeacher, TeacherIQAStudent
+from ..nn.resnet import RESNET50_DEPTHS
 from .read import read_weights
 from .remap import raise_unless_complete
 
@@ -65,7 +67,7 @@ def _trunk(weights: WeightsEnum | str | Path) -> Mapping[str, Tensor]:
     if isinstance(weights, (str, Path)):
         return read_weights(weights).tensors
     loader: Any = getattr(weights, "get_state_dict", None)
-    if loader is None:
+    if loader is None or type(weights).__name__ != "ResNet50_Weights":
         raise UsageError(f"weights={weights!r}; expected torchvision's ResNet50_Weights or the path of a local file")
     try:
         return loader(progress=False, check_hash=True)
@@ -77,8 +79,16 @@ def _trunk(weights: WeightsEnum | str | Path) -> Mapping[str, Tensor]:
 
 def _place(trunk: Mapping[str, Tensor], places: dict[str, tuple[str, ...]]) -> dict[str, Tensor]:
     placed = {}
+    blocks = Counter(part for name in trunk for part, _, rest in [name.partition(".")] if rest.endswith("conv3.weight"))
+    found = tuple(blocks[layer] for layer in ("layer1", "layer2", "layer3", "layer4"))
+    if any(count > depth for count, depth in zip(found, RESNET50_DEPTHS, strict=True)):
+        raise CheckpointError(
+            f"the file has {found} bottlenecks in its four stages; expected ResNet-50's {RESNET50_DEPTHS}"
+        )
     for name, tensor in trunk.items():
         part, _, rest = name.partition(".")
+        if part not in (*TRUNK, "fc"):
+            raise CheckpointError(f"the file holds {name}, which is no part of ResNet-50 in torchvision's layout")
         for target in places.get(part, ()):
             placed[f"{target}.{rest}"] = tensor
     return placed

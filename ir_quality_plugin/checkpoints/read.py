@@ -22,7 +22,17 @@ from .remap import strip_wrapping
 
 # Where training scripts put the weights inside a checkpoint; the averaged ones are what their authors evaluate.
 CONTAINERS = ("params_ema", "params", "state_dict")
-DIGEST = "tensors_sha256"
+DIGEST = "sha256_of_card_and_tensors"
+READ_DTYPES = (
+    torch.float64,
+    torch.float32,
+    torch.float16,
+    torch.bfloat16,
+    torch.int64,
+    torch.int32,
+    torch.uint8,
+    torch.bool,
+)
 PICKLE_PROTOCOL = b"\x80"
 
 
@@ -72,6 +82,17 @@ def read_weights(path: str | Path) -> WeightsFile:
         tensors, card = _read_safetensors(path)
     else:
         tensors = strip_wrapping(_unwrap(path, _read_pickled(path, start[:1])))
+    odd = [
+        name
+        for name, tensor in tensors.items()
+        if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.dtype not in READ_DTYPES
+    ]
+    if odd:
+        tensor = tensors[odd[0]]
+        raise CheckpointError(
+            f"{path} holds tensors that are no plain weights ({odd[0]}: {tensor.dtype}, {tensor.layout}, "
+            f"{tensor.device.type}), {len(odd)} in all; save them as floating point with torch.save"
+        )
     broken = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
     if broken:
         raise CheckpointError(
@@ -125,10 +146,12 @@ def _card_in(path: Path, metadata: dict[str, str]) -> Card:
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Card | None]:
     metadata, tensors = _open_safetensors(path)
-    if DIGEST in metadata and metadata[DIGEST] != digest(tensors):
-        raise CheckpointError(f"{path} is damaged: its tensors do not match the checksum beside them; copy it again")
-    if "card" not in metadata:
+    if "card" not in metadata and DIGEST not in metadata:
         return strip_wrapping(tensors), None
+    if metadata.get(DIGEST) != digest(metadata.get("card", ""), tensors):
+        raise CheckpointError(
+            f"{path} is damaged: its card and tensors do not match the checksum beside them; copy or convert it again"
+        )
     return tensors, _card_in(path, metadata)
 
 
@@ -150,6 +173,11 @@ def _read_pickled(path: Path, start: bytes) -> object:
             "If you trust where it comes from, save its state dict alone with torch.save and use that file"
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        if "TorchScript" in str(error):
+            raise CheckpointError(
+                f"{path} is refused: a TorchScript archive holds code. Nothing in it was executed. "
+                "If you trust it, load it with torch.jit.load and save its state dict with torch.save"
+            ) from error
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
             f"{path} is damaged or no file of weights ({detail}); download or copy it again"
@@ -161,7 +189,9 @@ def _unwrap(path: Path, content: object) -> dict[str, Tensor]:
     for _ in CONTAINERS:
         if isinstance(weights, Mapping):
             weights = next((weights[key] for key in CONTAINERS if isinstance(weights.get(key), Mapping)), weights)
-    if not isinstance(weights, Mapping) or not weights:
+    if isinstance(weights, Mapping) and not weights:
+        raise CheckpointError(f"{path} holds an empty mapping; expected names and tensors (a state dict)")
+    if not isinstance(weights, Mapping):
         raise CheckpointError(f"{path} holds a {type(weights).__name__}; expected names and tensors (a state dict)")
     others = [str(name) for name, tensor in weights.items() if not isinstance(tensor, Tensor)]
     if others:
@@ -172,9 +202,9 @@ def _unwrap(path: Path, content: object) -> dict[str, Tensor]:
     return {str(name): tensor for name, tensor in weights.items()}
 
 
-def digest(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over names, types, shapes and values, independent of order and of the file around them."""
-    total = hashlib.sha256()
+def digest(card: str, tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over the card's text and the tensors' names, types, shapes and values, whatever order the file has."""
+    total = hashlib.sha256(card.encode())
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
         total.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())

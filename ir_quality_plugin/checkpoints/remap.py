@@ -194,13 +194,23 @@ def raise_unless_complete(
     Raises:
         CheckpointError: where anything is missing, unknown, of another shape, or `problems` were found before.
     """
+    if weights and not problems and not set(weights) & set(expected):
+        names = ", ".join(list(weights)[:4])
+        raise CheckpointError(
+            f"{summary}: it is another model's, none of its {len(weights)} names is known here ({names}, ...); "
+            f"expected {', '.join(list(expected)[:3])}, ...; name the scorer that it belongs to, or another file"
+        )
     problems = problems + [f"{name} is missing" for name in expected if name not in weights]
     for name, tensor in weights.items():
         if name not in expected:
             problems.append(f"{name} {tuple(tensor.shape)} is unknown to the network")
+        elif tensor.is_floating_point() != expected[name].is_floating_point():
+            problems.append(f"{name} is {tensor.dtype}; expected {expected[name].dtype}")
+        elif name.endswith("running_var") and bool((tensor < 0).any()):
+            problems.append(f"{name} has negative variances")
         elif tensor.shape != expected[name].shape:
             problems.append(f"{name} has shape {tuple(tensor.shape)}; expected {tuple(expected[name].shape)}")
     if problems:
         shown = "\n  ".join(problems[:12])
         more = f"\n  and {len(problems) - 12} more" if len(problems) > 12 else ""
-        raise CheckpointError(f"{summary}; {len(problems)} parameters could not be placed:\n  {shown}{more}")
+        raise CheckpointError(f"{summary}; {len(problems)} entries do not fit:\n  {shown}{more}")

@@ -36,7 +36,8 @@ def write_weights(path: str | Path, tensors: Mapping[str, Tensor], card: Card) -
     if path.suffix != ".safetensors":
         raise CheckpointError(f"cannot write weights to {path}; expected a name that ends in .safetensors")
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    metadata = {"format": "pt", "card": card.to_json(), DIGEST: digest(state)}
+    text = card.to_json()
+    metadata = {"format": "pt", "card": text, DIGEST: digest(text, state)}
     with whole(path) as unfinished:
         save_file(state, unfinished, metadata)
     return path

@@ -23,6 +23,7 @@ All commands:                  irq --help
 app = typer.Typer(
     name="irq",
     help="Perceptual quality of restored images: blind, against the degraded input, or against any clean image.",
+    epilog="Example: irq score restored.png --scorer ckdn-s --degraded input.png",
     add_completion=True,
     no_args_is_help=False,
     pretty_exceptions_enable=False,

@@ -8,7 +8,12 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="List the degradations, and draw them.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="List the degradations, and draw them.",
+    epilog="Example: irq degradations ls",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
 @app.command("ls", epilog="Example: irq degradations ls")

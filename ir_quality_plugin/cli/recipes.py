@@ -13,7 +13,12 @@ from ..errors import QualityPluginError, UsageError, nearest
 
 SHIPPED = Path(__file__).parents[1] / "recipes"
 
-app = typer.Typer(help="List, copy and validate option files.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="List, copy and validate option files.",
+    epilog="Example: irq recipes ls",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
 def shipped() -> dict[str, Path]:

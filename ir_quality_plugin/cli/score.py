@@ -46,7 +46,7 @@ def score(
     needs = need_of(scorer, full_reference)
     guides = {"degraded": degraded, "reference": reference}.get(needs or "")
     if needs and not guides:
-        raise MissingInputError(f"{scorer} needs --{needs} PATH; expected a file or a folder; {blind()} need nothing")
+        raise MissingInputError(f"{scorer} needs --{needs} PATH, a file or a folder; without one, use {blind()}")
     restored = expand(images)
     partners = pair(f"--{needs}", restored, guides) if guides else [None] * len(restored)
     loaded = load_scorer(
@@ -88,10 +88,18 @@ def blind() -> str:
 
 
 def expand(paths: list[Path]) -> list[Path]:
-    """Replace folders by the images in them; files that are missing stay, and fail one by one."""
+    """Replace folders by the images in them; what is missing or holds none stays, and fails at its place."""
     from ..data.images import list_images
 
-    return [image for path in paths for image in (list_images(path) if path.is_dir() else [path])]
+    images = []
+    for path in paths:
+        try:
+            images += list_images(path) if path.is_dir() else [path]
+        except UsageError:
+            if len(paths) == 1:
+                raise
+            images.append(path)  # fails at its place, and no other does
+    return images
 
 
 def pair(option: str, images: list[Path], given: list[Path]) -> list[Path]:
@@ -173,10 +181,15 @@ def show(scorer: Scorer, rows: list[dict[str, Any]]) -> None:
     )
     if scorer.card.sha256 is None:
         typer.echo("random weights: these scores mean nothing")
-    width = max(len(row["image"]) for row in rows)
+    width = max(len(one_line(row["image"])) for row in rows)
     for row in rows:
         result = f"{row['score']:.4f}" if "score" in row else f"failed: {row['error']}"
-        typer.echo(f"{row['image']:{width}}  {result}")
+        typer.echo(f"{one_line(row['image']):{width}}  {result}")
+
+
+def one_line(name: str) -> str:
+    """A file's name with control characters spelled out, so that it cannot break a table."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in name)
 
 
 def track(work: list[Any]) -> Any:

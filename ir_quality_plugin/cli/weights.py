@@ -11,11 +11,14 @@ import typer
 from ..errors import CheckpointError, UsageError
 
 if TYPE_CHECKING:
-    from torch import nn
+    pass
 
-    from ..models.card import Card
-
-app = typer.Typer(help="List, convert and verify weights.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="List, convert and verify weights.",
+    epilog="Example: irq weights ls",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
 @app.command("ls", epilog="Example: irq weights ls --json")
@@ -23,7 +26,7 @@ def ls(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON docu
     """List every scorer: what it judges against, its range, and where its weights are."""
     import dataclasses
 
-    from ..catalog import CATALOG, weights_folder
+    from ..catalog import CATALOG, look_up, weights_folder
 
     listed = [(name, *look_up(name)) for name in CATALOG]
     failed = sum(error is not None for *_, error in listed)
@@ -47,18 +50,6 @@ def ls(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON docu
         raise typer.Exit(1)
 
 
-def look_up(name: str) -> tuple[Card, Path | None, str | None]:
-    """Give a scorer's card, where its weights are, and what is wrong with them; a damaged file hides no other."""
-    from ..catalog import find_entry, find_weights
-    from ..checkpoints.read import read_card
-
-    path = find_weights(name)
-    try:
-        return (read_card(path) if path else find_entry(name).card), path, None
-    except CheckpointError as error:
-        return find_entry(name).card, path, str(error)
-
-
 @app.command("convert", epilog="Example: irq weights convert CKDN_model_best-38b27dc6.pth --scorer ckdn")
 def convert(
     file: Annotated[Path, typer.Argument(help="A released checkpoint, or a state dict of our network.")],
@@ -70,16 +61,16 @@ def convert(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Convert weights to safetensors with their card; every parameter is placed, or nothing is written."""
-    from ..catalog import find_entry, weights_folder
+    from ..catalog import find_entry, load_network, weights_folder
     from ..checkpoints.write import write_weights
 
     find_entry(scorer)
     target = out or weights_folder() / f"{scorer}.safetensors"
     if target.suffix != ".safetensors":
         raise UsageError(f"--out {target}; expected a name that ends in .safetensors")
+    card, network = load_network(scorer, file)
     if target.exists() and not force:
         raise UsageError(f"{target} is there already; give another --out, or --force to replace it")
-    card, network = load_named(scorer, file)
     write_weights(target, network.state_dict(), card)
     if as_json:
         typer.echo(
@@ -126,22 +117,9 @@ def first_line(error: str) -> str:
     return f"{head.removesuffix(':')} (all with --json)" if rest else head
 
 
-def load_named(name: str, file: Path) -> tuple[Card, nn.Module]:
-    """Load weights of exactly this scorer: the compact ones are of the same method as their published siblings.
-
-    Raises:
-        CheckpointError: damaged, incomplete, or of another scorer.
-    """
-    from ..catalog import load_network
-
-    card, network = load_network(name, file)
-    if card.name != name:
-        raise CheckpointError(f"{file} holds weights of {card.name}, not of {name}; use --scorer {card.name}")
-    return card, network
-
-
 def examine(file: Path, name: str | None) -> dict[str, Any]:
     """Load one file of weights as a row of the result: what it is, or what is wrong."""
+    from ..catalog import load_network
     from ..checkpoints.read import read_weights
     from ..checkpoints.remap import recognise
 
@@ -151,7 +129,7 @@ def examine(file: Path, name: str | None) -> dict[str, Any]:
             name = found.card.name if found.card else recognise(found.tensors)
         if name is None:
             raise CheckpointError("it has no card and is no known release; say which network it is with --scorer")
-        card, _ = load_named(name, file)
+        card, _ = load_network(name, file)
     except (CheckpointError, UsageError) as error:
         return {"file": str(file), "error": str(error)}
     return {"file": str(file), "scorer": card.name, "sha256": card.sha256, "origin": card.origin}

@@ -102,6 +102,10 @@ def _decode(path: Path) -> tuple[Image.Image, str | None]:
 
 def _to_rgb(path: Path, image: Image.Image, form: str | None) -> Tensor:
     if image.mode == "F" or image.mode.startswith("I"):
+        if "transparency" in image.info:
+            raise ImageError(
+                f"cannot read {path}: it has a transparent colour; expected opaque pixels; flatten it first"
+            )
         return _from_deep_grey(path, image, form)
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")

@@ -53,6 +53,8 @@ class Balance:
     """
 
     def __init__(self, ratio: float, momentum: float = 0.9) -> None:
+        if isinstance(ratio, bool) or not isinstance(ratio, (int, float)):
+            raise UsageError(f"balance={ratio!r}; expected a number, such as 0.1")
         if not ratio > 0:
             raise UsageError(f"balance={ratio}; expected a ratio above 0, such as 0.1")
         if not 0 <= momentum < 1:

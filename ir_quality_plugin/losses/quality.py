@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..catalog import load_scorer
 from ..errors import ImageError, MissingInputError, UsageError
 from ..models.card import Protocol
-from ..nn.pixels import match_size
+from ..nn.pixels import check_images, match_size
 from ..scorers import Scorer
 from .augment import Augment
 from .balance import Balance, gradient_at
@@ -28,7 +28,8 @@ class QualityLoss(nn.Module):
     `balance` the measured factor, and rises linearly from zero over the first `warmup_iter` calls.
 
     Pixels outside [0,1] are scored as if clamped; their gradient may bring them back and never drives them further
-    out. The scorer computes in its own precision, outside of autocast, so that fp16 and GradScaler are safe.
+    out. An image most of which lies above 2 is one of 0 to 255, and is refused. The
+    scorer computes in its own precision, outside of autocast, so that fp16 and GradScaler are safe.
 
     Args:
         scorer: a name of the catalogue, or a loaded `Scorer`.
@@ -102,7 +103,7 @@ class QualityLoss(nn.Module):
         self.warmup_iter, self.nonfinite = warmup_iter, nonfinite
         self.augment = Augment(flip, shift_px, crop_px, seed)
         self.calls, self.skipped = 0, 0
-        self.log: dict[str, Tensor] = {}
+        self.log: dict[str, Tensor] = {name: torch.tensor(torch.nan) for name in ("score", "term", "factor")}
 
     @property
     def needs(self) -> set[str]:
@@ -137,6 +138,9 @@ class QualityLoss(nn.Module):
             ImageError: wrong type, shape, size or range; NaN or Inf, unless they are skipped.
         """
         self._require(degraded=degraded, reference=reference, fidelity=fidelity)
+        check_images("restored", restored, min_px=1)
+        if fidelity is not None and not isinstance(fidelity, Tensor):
+            raise UsageError(f"fidelity is a {type(fidelity).__name__}; expected the scalar tensor that is optimised")
         self.calls += 1
         given = {"degraded": degraded, "reference": reference}
         guides = {name: image.detach() for name, image in given.items() if image is not None}
@@ -220,9 +224,17 @@ class QualityLoss(nn.Module):
             f"call it as loss(restored, {call})"
         )
 
-    def _hold_nonfinite(self, *images: Tensor) -> bool:
-        finite = torch.stack([image.detach().isfinite().all() for image in images]).all()
-        if bool(finite):
+    def _hold_nonfinite(self, restored: Tensor, *guides: Tensor) -> bool:
+        finite = torch.stack([image.detach().isfinite().all() for image in (restored, *guides)]).all()
+        # Bytes as floats: clamped, they would be white, and trained on silently.
+        bright = (restored.detach() > 2).float().mean()
+        sound, share = torch.stack([finite.float(), bright]).tolist()
+        if sound and share > 0.5:
+            raise ImageError(
+                f"{share:.0%} of restored's values lie above 2; expected an image in [0,1], which may leave the range "
+                "slightly; divide by 255: restored / 255"
+            )
+        if sound:
             return False
         if self.nonfinite == "raise":
             raise ImageError(

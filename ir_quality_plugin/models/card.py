@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -98,8 +99,25 @@ class Card:
                 raise CheckpointError(
                     f"the card's {entry} is {getattr(self, entry)!r}; expected one of {get_args(kinds)}"
                 )
-        for entry, kind in (("name", str), ("method", str), ("patch_px", int), ("min_px", int), ("network", dict)):
-            if not isinstance(getattr(self, entry), kind):
-                raise CheckpointError(f"the card's {entry} is {getattr(self, entry)!r}; expected a {kind.__name__}")
-        if not self.score_range[0] < self.score_range[1]:
-            raise CheckpointError(f"the card's score_range is {self.score_range}; expected (lowest, highest)")
+        for entry in ("name", "method", "released_protocol", "source", "licence", "origin"):
+            self._expect(entry, isinstance(getattr(self, entry), str), "text")
+        for entry in ("patch_px", "min_px"):
+            self._expect(entry, _is_count(getattr(self, entry)), "a positive whole number")
+        self._expect("patches", self.patches is None or _is_count(self.patches), "a positive whole number, or null")
+        self._expect("network", isinstance(self.network, dict), "a mapping")
+        self._expect("bounded", isinstance(self.bounded, bool), "true or false")
+        self._expect("direction", self.direction == "higher is better", "'higher is better'")
+        self._expect("sha256", self.sha256 is None or isinstance(self.sha256, str), "text, or null")
+        numbers = all(
+            isinstance(end, (int, float)) and not isinstance(end, bool) and math.isfinite(end)
+            for end in self.score_range
+        )
+        self._expect("score_range", numbers and self.score_range[0] < self.score_range[1], "(lowest, highest)")
+
+    def _expect(self, entry: str, holds: bool, expected: str) -> None:
+        if not holds:
+            raise CheckpointError(f"the card's {entry} is {getattr(self, entry)!r}; expected {expected}")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0

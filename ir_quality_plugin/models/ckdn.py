@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
+from ..errors import UsageError
 from ..nn.resnet import EXPANSION, residual_stage
 
 
@@ -76,7 +78,10 @@ class ScorePredictor(nn.Module):
 
     def forward(self, difference: Tensor) -> Prediction:
         """Map (B, in_channels, H, W) to a prediction a sample."""
-        logit = self.mlp(self.pool(self.stage(difference)).flatten(1)).flatten()
+        pooled = self.pool(self.stage(difference)).flatten(1)
+        # Under autocast too in the weights' precision: eight bits would leave few scores to tell apart.
+        with torch.autocast(pooled.device.type, enabled=False):
+            logit = self.mlp(pooled.to(self.mlp[0].weight.dtype)).flatten()
         return Prediction(logit.sigmoid(), logit)
 
 
@@ -111,6 +116,10 @@ class CKDN(nn.Module):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
+        if len(planes) != 2 or len(depths) != 2:
+            raise UsageError(
+                f"planes={planes} and depths={depths}; expected two each: the encoders' and the predictors'"
+            )
         self.quality_encoder = Encoder(stem_width, planes[0], depths[0], expansion)
         self.degradation_encoder = Encoder(stem_width, planes[0], depths[0], expansion)
         width = planes[0] * expansion

@@ -9,6 +9,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from ..errors import ImageError
 from ..nn.mixer import MixerEncoder
 from ..nn.resnet import EXPANSION, RESNET50_DEPTHS, RESNET50_PLANES, ResidualPyramid
 
@@ -96,11 +97,22 @@ class CVRKD(nn.Module):
         self.backbone.eval()
         return self
 
+    def requires_grad_(self, requires_grad: bool = True) -> CVRKD:
+        """Let gradients reach everything but the frozen backbone."""
+        super().requires_grad_(requires_grad)
+        self.backbone.requires_grad_(False)
+        return self
+
     def encode(self, patches: Tensor) -> Tensor:
         """Map P patches an image (B,P,3,H,W), ImageNet-normalised, to local features (B, S*P*local_width, grid, grid).
 
         Channels run over stages S, then patches, then features. What is encoded once can serve as a reference often.
         """
+        if patches.ndim != 5 or patches.shape[1] != self.patches:
+            raise ImageError(
+                f"patches have shape {tuple(patches.shape)}; expected (B,{self.patches},3,H,W): they are stacked on "
+                "channels"
+            )
         taps = self.backbone(rearrange(patches, "b p c h w -> (b p) c h w"))
         local = self.local_distortion(taps[1:])
         return rearrange(local, "(b p) s c h w -> b (s p c) h w", p=self.patches)
@@ -109,7 +121,10 @@ class CVRKD(nn.Module):
         """Score encoded images against encoded references, both as `encode` returns them."""
         quality = self.quality_encoder(restored)
         difference = self.difference_encoder(reference - restored)
-        score = self.regressor(torch.cat([quality.summary, difference.summary], dim=1)).flatten()
+        summary = torch.cat([quality.summary, difference.summary], dim=1)
+        # Under autocast too in the weights' precision: eight bits would leave few scores to tell apart.
+        with torch.autocast(summary.device.type, enabled=False):
+            score = self.regressor(summary.to(next(self.regressor.parameters()).dtype)).flatten()
         return CVRKDOutput(score, quality.blocks, difference.blocks)
 
     def forward(self, restored: Tensor, reference: Tensor) -> CVRKDOutput:

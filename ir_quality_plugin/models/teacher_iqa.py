@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..errors import ImageError, UsageError
 from ..nn.attention import LongRangeAttention
 from ..nn.inception import InceptionConv
 from ..nn.pixels import mirror_to
@@ -82,6 +83,9 @@ class RestorationTeacher(nn.Module):
         expansion: int = EXPANSION,
     ) -> None:
         super().__init__()
+        widths = (stem_width, *(width * expansion for width in planes))
+        if any(width % 8 for width in widths):
+            raise UsageError(f"the encoder's widths are {widths}; expected multiples of 8, for the decoder's branches")
         self.encoder = ResidualPyramid(stem_width, planes, depths, expansion)
         stem, stage1, stage2, stage3, stage4 = self.encoder.widths
         self.bottom = InceptionConv(stage4, stage4)
@@ -148,6 +152,8 @@ class TeacherIQAStudent(nn.Module):
         patch_px: int = 224,
     ) -> None:
         super().__init__()
+        if patch_px % STRIDE or patch_px < STRIDE:
+            raise UsageError(f"patch_px={patch_px}; expected a multiple of {STRIDE}: the encoder halves it five times")
         self.patch_px = patch_px
         self.teacher = RestorationTeacher(stem_width, planes, depths, expansion)
         _, stage1, stage2, stage3, stage4 = self.teacher.encoder.widths
@@ -172,12 +178,19 @@ class TeacherIQAStudent(nn.Module):
             `score` (B,), unbounded, in the units of the training labels (released: MOS 0..100), higher is better;
             gradients reach `patches`.
         """
+        if tuple(patches.shape[-2:]) != (self.patch_px, self.patch_px):
+            raise ImageError(
+                f"patches have shape {tuple(patches.shape)}; expected (B,3,{self.patch_px},{self.patch_px}): a scorer "
+                "cuts larger images into patches"
+            )
         knowledge, taps = self.teacher.understand(patches)
         response = self.distil_bottom(knowledge.bottom)
         response = self.aggregate16(torch.cat([response, self.distil16(knowledge.map16)], dim=1))
         response = self.aggregate8(torch.cat([response, self.distil8(knowledge.map8)], dim=1))
         response = self.aggregate4(torch.cat([response, self.distil4(knowledge.map4)], dim=1))
-        score = self.score(self.head(response)).flatten()
+        # Under autocast too in the weights' precision: eight bits would leave few scores to tell apart.
+        with torch.autocast(response.device.type, enabled=False):
+            score = self.score(self.head(response.to(self.score.weight.dtype))).flatten()
         return StudentOutput(score, self.teacher.draw(knowledge, taps) if restore else None)
 
 

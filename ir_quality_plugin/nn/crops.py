@@ -11,8 +11,20 @@ from torch import Tensor
 from ..errors import ImageError, UsageError
 
 Origin = tuple[int, int]
+# More than cover the largest images that a decoder lets through.
+MOST_PATCHES = 10_000
 
 
+def fixed_size(images: Tensor) -> tuple[int, int]:
+    """Height and width as plain numbers: a compiled graph is made anew for each size, since places depend on it.
+
+    `len(range(n))` is what torch.compile evaluates; `int(n)` leaves a symbol, which no list of places can be made of.
+    """
+    height, width = images.shape[-2:]
+    return len(range(height)), len(range(width))
+
+
+@torch.compiler.assume_constant_result
 def covering_count(height: int, width: int, patch_px: int) -> int:
     """The least number of patches of a grid that covers every pixel of an image."""
     return math.ceil(height / patch_px) * math.ceil(width / patch_px)
@@ -26,6 +38,7 @@ def spread(length: int, patch_px: int, count: int) -> list[int]:
     return [round(index * room / (count - 1)) for index in range(count)]
 
 
+@torch.compiler.assume_constant_result
 def grid_origins(height: int, width: int, patch_px: int, count: int) -> list[Origin]:
     """Place exactly `count` patches in even rows over an image; they cover it whenever a grid of `count` can.
 
@@ -54,6 +67,7 @@ def grid_origins(height: int, width: int, patch_px: int, count: int) -> list[Ori
     return [(top, left) for top, length in zip(tops, lengths, strict=True) for left in spread(width, patch_px, length)]
 
 
+@torch.compiler.assume_constant_result
 def random_origins(height: int, width: int, patch_px: int, count: int, seed: int) -> list[Origin]:
     """Draw `count` uniform crops from a seed; the same for every image of a size.
 
@@ -107,6 +121,8 @@ def check_count(patches: int | None, multiple_of: int = 1) -> None:
     """
     if patches is None:
         return
+    if isinstance(patches, int) and patches > MOST_PATCHES:
+        raise UsageError(f"patches={patches}; expected at most {MOST_PATCHES}, or None for as many as cover the image")
     if isinstance(patches, bool) or not isinstance(patches, int) or patches < 1 or patches % multiple_of:
         expected = f"a positive multiple of {multiple_of}" if multiple_of > 1 else "a positive whole number"
         raise UsageError(f"patches={patches!r}; expected {expected}, or None for as many as cover the image")

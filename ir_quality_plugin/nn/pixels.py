@@ -57,6 +57,8 @@ def check_images(name: str, images: Tensor, min_px: int) -> None:
         raise ImageError(f"{name} has shape {shape}; expected (B,3,H,W); {hint}")
     if images.shape[1] != 3:
         hint = f"repeat the grey channel: {name}.expand(-1, 3, -1, -1)" if images.shape[1] == 1 else "pass RGB alone"
+        if images.shape[3] == 3:
+            hint = f"channels come second: {name}.permute(0, 3, 1, 2)"
         raise ImageError(f"{name} has shape {shape}: {shape[1]} channels; expected 3 (RGB); {hint}")
     if images.shape[0] == 0:
         raise ImageError(f"{name} has shape {shape}: an empty batch; expected at least one image")
@@ -90,7 +92,11 @@ def check_values(overshoot: dict[str, float], **images: Tensor) -> None:
             raise ImageError(
                 f"{name} holds NaN or Inf; expected finite values in [0,1]; look for where they arise first"
             )
-        hint = f"divide by 255: {name} / 255" if high > 2 else "undo the normalisation, or clamp the image"
+        hint = (
+            f"divide by 255: {name} / 255"
+            if high > 3 and low >= -slack
+            else "undo the normalisation, or clamp the image"
+        )
         raise ImageError(f"{name} spans [{low:.4g}, {high:.4g}]; expected [0,1]; {hint}")
 
 

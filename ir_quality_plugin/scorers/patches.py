@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ..models.card import Card, Protocol
-from ..nn.crops import Origin, check_count, covering_count, grid_origins, random_origins
+from ..nn.crops import Origin, check_count, covering_count, fixed_size, grid_origins, random_origins
 from .scorer import Scorer
 
 # Of the released protocols' random crops, so that a score is the same on every call.
@@ -37,13 +37,13 @@ class PatchScorer(Scorer):
         native = self.patches or self.card.patches or 1
         if self.patches is not None or self.protocol == "released":
             return native
-        height, width = restored.shape[-2:]
+        height, width = fixed_size(restored)
         groups = -(-covering_count(height, width, self.card.patch_px) // self.patches_a_group)
         return max(native, groups * self.patches_a_group)
 
     def origins(self, images: Tensor, count: int) -> list[Origin]:
         """Where `count` patches of images of at least the patch's size are taken, as the protocol says."""
-        height, width = images.shape[-2:]
+        height, width = fixed_size(images)
         if self.protocol == "released":
             return random_origins(height, width, self.card.patch_px, count, RELEASED_SEED)
         return grid_origins(height, width, self.card.patch_px, count)

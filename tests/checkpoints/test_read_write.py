@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from ir_quality_plugin import CheckpointError
 from ir_quality_plugin.catalog import CATALOG
 from ir_quality_plugin.checkpoints import write
-from ir_quality_plugin.checkpoints.read import read_card, read_weights
+from ir_quality_plugin.checkpoints.read import DIGEST, digest, read_card, read_weights
 from ir_quality_plugin.models.card import Card
 
 CARD = dataclasses.replace(CATALOG["ckdn"].card, sha256="0" * 64)
@@ -161,12 +161,19 @@ def test_a_damaged_safetensors_file_is_named(tmp_path, weights, damage):
         (lambda entries: entries.update(patch_px="big"), "patch_px is 'big'"),
         (lambda entries: entries.update(score_range=[1, 0]), "score_range"),
         (lambda entries: entries.update(score_range=3), "score_range"),
+        (lambda entries: entries.update(score_range=[True, 5]), "score_range"),
+        (lambda entries: entries.update(direction="lower is better"), "direction is 'lower is better'"),
+        (lambda entries: entries.update(min_px=-5), "min_px is -5"),
+        (lambda entries: entries.update(patches="x"), "patches is 'x'"),
+        (lambda entries: entries.update(bounded="no"), "bounded is 'no'"),
+        (lambda entries: entries.update(licence=7), "licence is 7"),
     ],
 )
 def test_a_card_that_the_code_cannot_follow_is_refused(tmp_path, weights, change, message):
     entries = json.loads(CARD.to_json())
     change(entries)
-    save_file(weights, tmp_path / "odd.safetensors", {"card": json.dumps(entries)})
+    text = json.dumps(entries)
+    save_file(weights, tmp_path / "odd.safetensors", {"card": text, DIGEST: digest(text, weights)})
     with pytest.raises(CheckpointError, match=message):
         read_weights(tmp_path / "odd.safetensors")
 
@@ -206,3 +213,28 @@ def test_the_content_of_a_file_decides_not_the_ending_of_its_name(tmp_path, weig
     (tmp_path / "text.safetensors").write_text("not safetensors")
     with pytest.raises(CheckpointError, match=r"text\.safetensors is damaged or no file of weights"):
         read_weights(tmp_path / "text.safetensors")
+
+
+def test_no_flipped_bit_of_the_header_passes(tmp_path, weights):
+    path = write.write_weights(tmp_path / "ckdn.safetensors", weights, CARD)
+    content = path.read_bytes()
+    header = struct.unpack("<Q", content[:8])[0]
+    passed = []
+    for position in range(8, 8 + header, 7):
+        for bit in (0, 3):
+            path.write_bytes(content[:position] + bytes([content[position] ^ 1 << bit]) + content[position + 1 :])
+            try:
+                found = read_weights(path)
+            except CheckpointError:
+                continue
+            # A flip between equivalent spellings of the header changes nothing that is read.
+            same = found.card == CARD and all(torch.equal(found.tensors[name], weights[name]) for name in weights)
+            passed += [] if same else [position]
+    assert passed == []
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_torchscript_archive_is_refused_as_code(tmp_path):
+    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), tmp_path / "script.pt")
+    with pytest.raises(CheckpointError, match=r"is refused: .*[Cc]ode"):
+        read_weights(tmp_path / "script.pt")

@@ -38,7 +38,7 @@ def test_a_missing_key_is_named(method, expected):
     weights = dict(released_weights(method))
     key = next(name for name in reversed(weights) if not LAYOUTS[method].is_unused(name))
     del weights[key]
-    with pytest.raises(CheckpointError, match=rf"1 parameters .*\n  {LAYOUTS[method].rename(key)} is missing"):
+    with pytest.raises(CheckpointError, match=rf"1 entries .*\n  {LAYOUTS[method].rename(key)} is missing"):
         from_release(method, weights, expected[method])
 
 
@@ -65,7 +65,7 @@ def test_a_wrong_shape_is_named(method, expected):
 
 
 def test_many_problems_are_counted_and_the_first_shown(expected):
-    with pytest.raises(CheckpointError, match=r"(?s)teacheriqa; \d{3,} parameters .*\n  and \d+ more"):
+    with pytest.raises(CheckpointError, match=r"(?s)teacheriqa; \d{3,} entries .*\n  and \d+ more"):
         from_release("teacheriqa", released_weights("ckdn"), expected["teacheriqa"])
 
 

@@ -1,10 +1,13 @@
 """What TeacherIQA and CVRKD share, the grid of patches, and what is CVRKD's own, the reference of any size."""
 
+from collections import Counter
+
 import pytest
 import torch
 
 import ir_quality_plugin as irq
-from ir_quality_plugin.nn.crops import grid_origins, take_patches
+from ir_quality_plugin.nn.crops import grid_origins, random_origins, take_patches
+from ir_quality_plugin.scorers.patches import RELEASED_SEED
 
 
 def images(height=100, width=132, batch=2, seed=0):
@@ -61,6 +64,38 @@ def test_a_content_variant_score_is_the_mean_over_groups_spread_over_both_images
     clean = take_patches(scorer.normalise(reference), grid_origins(300, 200, 96, 8), 96)
     by_hand = torch.stack([scorer.network(patches[:, group::2], clean[:, group::2]).score for group in range(2)]).mean()
     torch.testing.assert_close(scorer(restored, reference=reference), by_hand[None])
+
+
+@pytest.mark.parametrize(("name", "patches"), [("teacheriqa", 25), ("cvrkd", 10)])
+def test_the_released_protocol_takes_as_many_crops_as_the_release(name, patches):
+    scorer = irq.load_scorer(name, weights="random", protocol="released")
+    restored = torch.rand(1, 3, 300, 400)
+    assert scorer.count(restored) == patches
+    assert scorer.origins(restored, patches) == random_origins(300, 400, 224, patches, RELEASED_SEED)
+
+
+def test_a_released_blind_score_is_the_mean_over_its_crops():
+    scorer = irq.load_scorer("teacheriqa-s", weights="random", protocol="released")
+    restored = images(150, 230, 1) ** 3
+    crops = take_patches(scorer.normalise(restored), random_origins(150, 230, 96, 9, RELEASED_SEED), 96)
+    by_hand = torch.stack([scorer.network(crop).score for crop in crops.unbind(1)]).mean()
+    torch.testing.assert_close(scorer(restored), by_hand[None])
+
+
+def test_patches_that_coincide_are_scored_once_and_weigh_as_often_as_they_are_named():
+    scorer = irq.load_scorer("teacheriqa-s", weights="random")
+    seen = []
+    scorer.network.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    same = images(96, 96, 2)
+    torch.testing.assert_close(scorer(same), scorer.network(scorer.normalise(same)).score)
+    assert seen[0] == 2
+    seen.clear()
+    narrow = images(96, 98, 1)
+    times = Counter(grid_origins(96, 98, 96, 9))
+    by_hand = (
+        sum(n * scorer.network(scorer.normalise(narrow)[..., x : x + 96]).score for (_, x), n in times.items()) / 9
+    )
+    torch.testing.assert_close(scorer(narrow), by_hand)
 
 
 def test_one_reference_of_any_size_serves_a_whole_batch():
