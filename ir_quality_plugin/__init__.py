@@ -2,7 +2,7 @@
 
 import ir_quality_plugin as irq
 
-scorer = irq.load_scorer("ckdn", weights="CKDN_model_best-38b27dc6.pth")
+scorer = irq.load_scorer("ckdn-s")
 score = scorer(restored, degraded)  # (B,), higher is better, differentiable in `restored`
 """
 

@@ -155,7 +155,8 @@ def judge(scorer: Scorer, image: Path, partner: Path | None) -> dict[str, Any]:
         return {"image": str(image), "error": f"{scorer.device} ran out of memory; score crops of it, or elsewhere"}
     if not math.isfinite(value):
         return {"image": str(image), "error": f"the score is {value}; expected a number; verify the weights"}
-    return {"image": str(image), "score": value}
+    against = {} if partner is None or scorer.needs is None else {scorer.needs: str(partner)}
+    return {"image": str(image), **against, "score": value}
 
 
 def describe(scorer: Scorer) -> dict[str, Any]:

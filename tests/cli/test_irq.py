@@ -12,12 +12,22 @@ from ir_quality_plugin.cli import score
 IRQ = Path(sys.executable).with_name("irq")
 
 
-@pytest.mark.parametrize("arguments", [(), ("--help",), ("score", "--help"), ("weights", "convert", "--help")])
-def test_help_is_everywhere(run, arguments):
-    code, out, _ = run(*arguments)
+COMMANDS = ["", "score", "train", "demo", "doctor", "weights", "weights ls", "weights convert", "weights verify"]
+COMMANDS += ["recipes", "recipes ls", "recipes cp", "recipes validate", "recipes schema"]
+COMMANDS += ["degradations", "degradations ls", "degradations sheet"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(run, command):
+    code, out, _ = run(*command.split(), "--help")
     assert code == 0
-    assert "irq" in out
-    assert not arguments[1:] or "Example: irq" in out
+    assert f"Example: irq {command}".rstrip() in out
+
+
+def test_without_arguments_it_shows_where_to_start(run):
+    code, out, _ = run()
+    assert code == 0
+    assert "irq score" in out and "irq train" in out and "irq --help" in out
 
 
 @pytest.mark.parametrize("command", [[sys.executable, "-m", "ir_quality_plugin"], [IRQ]])
