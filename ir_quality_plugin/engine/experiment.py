@@ -138,6 +138,7 @@ class Log:
                 unfinished.write_text("".join(kept))
 
     def write(self, **entry: Any) -> None:
-        """Append one line."""
+        """Append one line; a number that is not finite, which JSON has no word for, is null."""
+        plain = json.loads(json.dumps(entry), parse_constant=lambda name: None)
         with self.path.open("a") as file:
-            file.write(json.dumps(entry) + "\n")
+            file.write(json.dumps(plain) + "\n")

@@ -94,8 +94,8 @@ class Step:
         if parts.pixel is not None:
             total = parts.pixel(restored, batch.fidelity_target)
             log["l_pix"] = total
-        if not bool(restored.detach().isfinite().all()):
-            # No term is asked about such an image; the step will be skipped on every process.
+        if not self._finite_everywhere(restored):
+            # No term is asked, on any process: a balanced one waits for all. The step will be skipped.
             return total + restored.sum(), log
         if parts.terms:
             total, terms = with_terms(total, parts.terms, restored, batch.degraded, batch.reference)
@@ -107,6 +107,11 @@ class Step:
                 if term is not None:
                     total, log[name] = total + term, term
         return total, log
+
+    def _finite_everywhere(self, restored: Tensor) -> bool:
+        """Whether the restored images of all processes are finite."""
+        broken = (~restored.detach().isfinite().all()).float()
+        return not bool(self.accelerator.reduce(broken, "sum"))
 
     def _adversarial(self, restored: Tensor, truth: Tensor) -> Tensor:
         """The generator's share of the GAN, through a discriminator that does not learn from it."""

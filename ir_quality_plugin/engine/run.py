@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from tqdm import tqdm
 
 from ..errors import UsageError
@@ -128,11 +130,10 @@ class Run:
         self.done = iteration
         if iteration % self.options.logger.print_freq:
             return
-        names = sorted(values)
-        means: Any = (
-            self.accelerator.reduce(torch.stack([values[name] for name in names]), "mean").tolist() if names else []
-        )
-        entry = dict(zip(names, means, strict=True))
+        # As objects: a process whose images were not finite has fewer values.
+        everywhere = gather_object([{name: value.item() for name, value in values.items()}])
+        names = sorted(set().union(*everywhere))
+        entry = {name: fmean(own[name] for own in everywhere if name in own) for name in names}
         rate = self.parts.optimisers[0].param_groups[0]["lr"]
         if self.log is not None:
             self.log.write(kind="train", iter=iteration, lr=rate, skipped=self.step.skipped, **entry, **times)

@@ -325,6 +325,36 @@ def test_types_that_a_user_registers_are_trained_and_their_keys_checked(tmp_path
     assert "network_g: OwnNet has no option 'wdith'; did you mean 'width'" in wrong.stderr
 
 
+BROKEN_ON_ONE = """
+import os, torch
+from basicsr.utils.registry import ARCH_REGISTRY
+
+@ARCH_REGISTRY.register()
+class OftenNaN(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.enlarge = torch.nn.Sequential(torch.nn.Conv2d(3, 48, 3, 1, 1), torch.nn.PixelShuffle(4))
+        self.calls = 0
+    def forward(self, degraded):
+        self.calls += self.training
+        broken = self.training and self.calls == 2 and os.environ.get("RANK") == "1"
+        return self.enlarge(degraded) * (torch.nan if broken else 1.0)
+"""
+
+
+@pytest.mark.slow
+def test_nan_on_one_of_two_processes_skips_the_step_on_both_and_nobody_waits(tmp_path):
+    (tmp_path / "broken_on_one.py").write_text(BROKEN_ON_ONE)
+    overrides = [*SHORT, "network_g={type: OftenNaN}", "train.ema_decay=0"]
+    line = command(SMOKE / "sr_x4_ckdn.yml", tmp_path, *overrides, processes=2, more=["--import", "broken_on_one"])
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    finished = subprocess.run(line, cwd=RECIPES.parent, capture_output=True, text=True, env=environment, timeout=120)
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    entries = log_of(next(tmp_path.glob("experiments/*")), "train")
+    assert [entry["skipped"] for entry in entries] == [0, 1, 1, 1, 1, 1]
+    assert "l_quality" in entries[0] and "l_quality" not in entries[1]
+
+
 def test_a_module_that_is_not_there_is_named(tmp_path):
     line = command(SMOKE / "sr_x4_l1.yml", tmp_path, more=["--import", "no_such_module"])
     finished = subprocess.run(line, cwd=RECIPES.parent, capture_output=True, text=True)
