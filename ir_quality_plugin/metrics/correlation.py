@@ -1,0 +1,142 @@
+"""How scores agree with human opinions, as the field reports it; formulas and fits are scipy's."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import optimize, stats
+
+from ..errors import UsageError
+
+
+def _pair(scores: ArrayLike, mos: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    first, second = np.asarray(scores, dtype=np.float64), np.asarray(mos, dtype=np.float64)
+    if first.ndim != 1 or first.shape != second.shape:
+        raise UsageError(f"scores have shape {first.shape} and mos {second.shape}; expected (N,) both")
+    if len(first) < 2:
+        raise UsageError(f"{len(first)} scores; expected at least 2 to correlate")
+    if not (np.isfinite(first).all() and np.isfinite(second).all()):
+        raise UsageError("scores or mos hold NaN or Inf; expected finite numbers; leave failed images out")
+    return first, second
+
+
+def srcc(scores: ArrayLike, mos: ArrayLike) -> float:
+    """Spearman's rank correlation, in [-1,1]; NaN where one side is constant. The sign is kept."""
+    return _correlated(stats.spearmanr, *_pair(scores, mos))
+
+
+def krcc(scores: ArrayLike, mos: ArrayLike) -> float:
+    """Kendall's rank correlation tau-b, in [-1,1]; NaN where one side is constant. The sign is kept."""
+    return _correlated(stats.kendalltau, *_pair(scores, mos))
+
+
+def plcc(scores: ArrayLike, mos: ArrayLike) -> float:
+    """Pearson's linear correlation, in [-1,1]; NaN where one side is constant. The sign is kept."""
+    return _correlated(stats.pearsonr, *_pair(scores, mos))
+
+
+def _correlated(statistic: Callable[..., object], scores: np.ndarray, mos: np.ndarray) -> float:
+    if np.ptp(scores) == 0 or np.ptp(mos) == 0:
+        return float("nan")
+    return float(statistic(scores, mos)[0])  # type: ignore[index]  # scipy's result is a tuple
+
+
+def logistic(scores: np.ndarray, top: float, bottom: float, middle: float, width: float) -> np.ndarray:
+    """The 4-parameter logistic of VQEG: bottom + (top - bottom) / (1 + exp(-(score - middle) / |width|))."""
+    steep = np.clip((scores - middle) / max(abs(width), 1e-12), -500, 500)
+    return bottom + (top - bottom) / (1 + np.exp(-steep))
+
+
+def logistic_fit(scores: ArrayLike, mos: ArrayLike) -> np.ndarray:
+    """Map scores onto opinions by the fitted 4-parameter logistic.
+
+    Args:
+        scores: (N,), of either direction.
+        mos: (N,).
+
+    Returns:
+        (N,) in units of `mos`. Where no logistic can be fitted (fewer than five scores, or no convergence), the
+        straight line of least squares takes its place.
+    """
+    first, second = _pair(scores, mos)
+    spread = float(first.std()) or 1.0
+    rising = np.nan_to_num(plcc(first, second), nan=1.0) >= 0
+    ends = (second.max(), second.min()) if rising else (second.min(), second.max())
+    if len(first) >= 5:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optimize.OptimizeWarning)
+                found, _ = optimize.curve_fit(
+                    logistic, first, second, p0=[*ends, float(first.mean()), spread], maxfev=20_000
+                )
+            mapped = logistic(first, *found)
+            if np.isfinite(mapped).all():
+                return mapped
+        except RuntimeError:  # no convergence: the line below
+            pass
+    if np.ptp(first) == 0:
+        return np.full_like(second, second.mean())
+    slope, intercept = np.polyfit(first, second, 1)
+    return slope * first + intercept
+
+
+class Agreement(NamedTuple):
+    """Agreement of scores with opinions.
+
+    Attributes:
+        srcc: Spearman's rank correlation.
+        plcc: Pearson's correlation of the raw scores.
+        plcc_logistic: Pearson's correlation after the 4-parameter logistic.
+        krcc: Kendall's rank correlation.
+        rmse: root mean square error after the logistic, in units of the opinions.
+        srcc_within: mean over contents of Spearman's correlation within each; NaN where no content has three images.
+        images: how many.
+        contents: how many.
+    """
+
+    srcc: float
+    plcc: float
+    plcc_logistic: float
+    krcc: float
+    rmse: float
+    srcc_within: float
+    images: int
+    contents: int
+
+
+def agreement(scores: ArrayLike, mos: ArrayLike, contents: Sequence[str] | None = None) -> Agreement:
+    """Everything that the field reports of one metric on one set.
+
+    Args:
+        scores: (N,), higher is better.
+        mos: (N,), higher is better.
+        contents: what each image shows; None for every image its own.
+
+    Returns:
+        An `Agreement`; signs are kept, so a metric that ranks against people is negative.
+
+    Raises:
+        UsageError: other shapes, fewer than two scores, NaN or Inf.
+    """
+    first, second = _pair(scores, mos)
+    names = np.asarray(range(len(first)) if contents is None else contents)
+    if len(names) != len(first):
+        raise UsageError(f"{len(names)} contents for {len(first)} scores; expected one each")
+    groups = [np.flatnonzero(names == name) for name in np.unique(names)]
+    within = [srcc(first[group], second[group]) for group in groups if len(group) >= 3]
+    known = [value for value in within if np.isfinite(value)]
+    mapped = logistic_fit(first, second)
+    return Agreement(
+        srcc(first, second),
+        plcc(first, second),
+        plcc(mapped, second),
+        krcc(first, second),
+        float(np.sqrt(np.mean((mapped - second) ** 2))),
+        float(np.mean(known)) if known else float("nan"),
+        len(first),
+        len(groups),
+    )
