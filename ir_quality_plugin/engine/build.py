@@ -78,8 +78,7 @@ def check_all(options: Options) -> tuple[dict[str, Any], list[str]]:
         )
     for name, dataset in options.datasets.items():
         parts_of.check_dataset_keys(dataset, f"datasets.{name}")
-    if "train" not in options.datasets:
-        raise UsageError("datasets has no 'train'; expected the images to train on there")
+    check_sets(options)
     if train.pixel_opt is None and (train.quality_opt or not train.perceptual_opt):
         raise UsageError("train.pixel_opt is missing; expected a fidelity term, such as {type: L1Loss}")
     if train.ldl_opt is not None:
@@ -98,6 +97,30 @@ def check_all(options: Options) -> tuple[dict[str, Any], list[str]]:
             optimiser = parts_of.build_optimiser(entry, [nn.Parameter(torch.zeros(1))], f"train.{key}")
             parts_of.build_scheduler(train.scheduler, optimiser)
     return mapping, notes
+
+
+def is_validation(name: str) -> bool:
+    """Whether a set of `datasets` is validated on: `val`, `val_1`, `val_anything`."""
+    return name.split("_")[0] == "val"
+
+
+def check_sets(options: Options) -> None:
+    """Refuse sets that nothing would read, metrics without a set to compute them on, and losses that are no scalar.
+
+    Raises:
+        UsageError: says which.
+    """
+    if "train" not in options.datasets:
+        raise UsageError("datasets has no 'train'; expected the images to train on there")
+    for name in options.datasets:
+        if name != "train" and not is_validation(name):
+            raise UsageError(f"datasets.{name} is read by nothing; expected train, val, or val_ and more: rename it")
+    if options.val is not None and options.val.metrics and not any(map(is_validation, options.datasets)):
+        raise UsageError("val.metrics stand without a set to compute them on; expected datasets.val")
+    quality = options.train.quality_opt
+    losses = [options.train.pixel_opt, *(quality if isinstance(quality, list) else [quality])]
+    if any(loss is not None and loss.get("reduction") == "none" for loss in losses):
+        raise UsageError("reduction: none gives no scalar to minimise; expected mean or sum in an option file")
 
 
 def synthesises(options: Options) -> bool:
@@ -159,6 +182,9 @@ def build(options: Options, mapping: dict[str, Any], accelerator: Accelerator) -
     if train.ema_decay:
         average = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(train.ema_decay))
         average.n_averaged.fill_(1)  # as BasicSR: the start counts as an average of itself
+        if path.pretrain_network_g is not None:
+            averaged = parts_of.read_network(path.pretrain_network_g, "params_ema")
+            average.module.load_state_dict(averaged, strict=path.strict_load_g)
     networks = [(generator, train.optim_g, "train.optim_g")]
     if kind != "fidelity":
         discriminator = _start(options.network_d or {}, path.pretrain_network_d, path.param_key_d, path.strict_load_d)

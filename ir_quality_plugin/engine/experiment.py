@@ -35,7 +35,7 @@ class Experiment:
     """
 
     def __init__(self, root: Path, name: str, accelerator: Accelerator, keep_states: int) -> None:
-        self.folder = root / "experiments" / name
+        self.root, self.folder = root, root / "experiments" / name
         self.models, self.states = self.folder / "models", self.folder / "training_states"
         self.pictures = self.folder / "visualization"
         self.tensorboard = root / "tb_logger" / name
@@ -46,17 +46,38 @@ class Experiment:
         states = [path for path in self.states.glob("*") if path.name.isdigit() and (path / PROGRESS).is_file()]
         return max(states, key=lambda path: int(path.name), default=None)
 
-    def begin(self, resumed: bool, options: Mapping[str, Any]) -> None:
+    def begin(self, resumed: bool) -> None:
         """Make the folders; an earlier run of the name is put aside, as BasicSR does, unless it is resumed."""
         if self.accelerator.is_main_process:
-            if self.folder.exists() and not resumed:
-                self.folder.rename(f"{self.folder}_archived_{time.strftime('%Y%m%d_%H%M%S')}")
+            for folder in (self.folder, self.tensorboard):
+                if folder.exists() and not resumed:
+                    folder.rename(f"{folder}_archived_{time.strftime('%Y%m%d_%H%M%S')}_{time.time_ns() % 10**6:06d}")
             for folder in (self.models, self.states, self.pictures):
                 folder.mkdir(parents=True, exist_ok=True)
-            for unfinished in self.states.glob("*.unfinished"):
-                shutil.rmtree(unfinished)
+            for left in self.states.glob("*.unfinished"):
+                shutil.rmtree(left)
+            for left in self.models.glob(".*.unfinished"):
+                left.unlink()
+        self.accelerator.wait_for_everyone()
+
+    def write_options(self, options: Mapping[str, Any]) -> None:
+        """Write the resolved options of the run."""
+        if self.accelerator.is_main_process:
             with whole(self.folder / "options.yml") as path:
                 path.write_text(yaml.safe_dump(dict(options), sort_keys=False))
+
+    def put_aside_beyond(self, iteration: int) -> None:
+        """Put later states and networks of a branch that is left aside, so that nothing takes them for this one's."""
+        if self.accelerator.is_main_process:
+            later = [path for path in self.states.glob("*") if path.name.isdigit() and int(path.name) > iteration]
+            for path in self.models.glob("*.pth"):
+                number = path.stem.rpartition("_")[2]
+                later += [path] if number.isdigit() and int(number) > iteration else []
+            if later:
+                aside = self.folder / f"left_at_{iteration}_{time.strftime('%Y%m%d_%H%M%S')}"
+                for path in later:
+                    (aside / path.parent.name).mkdir(parents=True, exist_ok=True)
+                    path.rename(aside / path.parent.name / path.name)
         self.accelerator.wait_for_everyone()
 
     def save_network(self, label: str, iteration: int | str, weights: Mapping[str, Any]) -> None:
@@ -83,7 +104,7 @@ class Experiment:
             if self.accelerator.is_main_process:
                 torch.save({**progress, "processes": self.accelerator.num_processes}, unfinished / PROGRESS)
                 if folder.exists():
-                    shutil.rmtree(folder)
+                    _remove(folder)
                 unfinished.rename(folder)
                 self._drop_old_states()
         except (OSError, RuntimeError) as error:
@@ -97,7 +118,7 @@ class Experiment:
     def _drop_old_states(self) -> None:
         states = sorted((path for path in self.states.glob("*") if path.name.isdigit()), key=lambda p: int(p.name))
         for old in states[: -self.keep_states]:
-            shutil.rmtree(old)
+            _remove(old)
 
     def load_state(self, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         """Load a state into everything that is prepared; gives the shared progress and what is this process's own.
@@ -119,6 +140,13 @@ class Experiment:
         except (OSError, RuntimeError, ValueError, SafetensorError) as error:
             raise CheckpointError(f"cannot resume from {folder} ({error}); name an earlier state") from error
         return progress, read_checkpoint(folder / f"process_{self.accelerator.process_index}.pt")
+
+
+def _remove(state: Path) -> None:
+    """Remove a state; a kill on the way leaves nothing that looks like one."""
+    going = state.with_name(f"{state.name}.going.unfinished")
+    state.rename(going)
+    shutil.rmtree(going)
 
 
 class Log:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from ..metrics.intervals import mean_interval
 from .options import GuardOptions
@@ -65,7 +66,7 @@ class Guard:
                 for entry in self.history
             ]
         )
-        ranks = means.argsort(axis=0, kind="stable").argsort(axis=0, kind="stable")
+        ranks = stats.rankdata(np.where(np.isfinite(means), means, -np.inf), axis=0)
         return int(ranks.mean(axis=1).argmax())
 
     def best_iteration(self) -> int:
@@ -77,5 +78,9 @@ class Guard:
 
     def _change(self, name: str, before: dict[str, float], now: dict[str, float]) -> tuple[float, float, float]:
         """Mean and interval of what an image gained, in the direction of better."""
-        gains = self._sign(name) * np.array([now[image] - before[image] for image in now])
+        pairs = np.array([(before[image], now[image]) for image in now])
+        pairs = pairs[np.isfinite(pairs).all(axis=1)]  # an infinite PSNR says nothing of a difference
+        if not len(pairs):
+            return 0.0, -np.inf, np.inf
+        gains = self._sign(name) * (pairs[:, 1] - pairs[:, 0])
         return float(gains.mean()), *mean_interval(gains, self.options.confidence)

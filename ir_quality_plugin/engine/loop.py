@@ -51,7 +51,7 @@ def train(options: Options, root: Path, auto_resume: bool = False, say: Callable
         gradient_accumulation_steps=options.train.accumulate,
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=options.find_unused_parameters)],
     )
-    refuse_sharding(options, accelerator)
+    refuse_sharding(accelerator)
     preflight(options)
     seed_everything(mix(seed, "weights"))
     datasets = {name: parts_of.build_dataset(entry, name, scale) for name, entry in mapping["datasets"].items()}
@@ -83,17 +83,17 @@ def train(options: Options, root: Path, auto_resume: bool = False, say: Callable
     return run.end()
 
 
-def refuse_sharding(options: Options, accelerator: Accelerator) -> None:
-    """DeepSpeed and FSDP split the weights: what needs them whole is refused.
+def refuse_sharding(accelerator: Accelerator) -> None:
+    """DeepSpeed and FSDP split the weights, which validation, averages and skipped steps here need whole.
 
     Raises:
-        UsageError: an average of the weights, or a second network, under one of them.
+        UsageError: launched under one of them.
     """
     sharded = (DistributedType.DEEPSPEED, DistributedType.FSDP, DistributedType.MEGATRON_LM)
-    if accelerator.distributed_type in sharded and (options.train.ema_decay or options.network_d is not None):
+    if accelerator.distributed_type in sharded:
         raise UsageError(
-            f"{accelerator.distributed_type.value} splits the weights over processes; expected train.ema_decay=0 and "
-            "no network_d with it; restoration networks fit one GPU: launch with plain MULTI_GPU"
+            f"{accelerator.distributed_type.value} splits the weights over processes, which is not supported: "
+            "restoration networks fit one GPU; expected distributed_type: MULTI_GPU"
         )
 
 

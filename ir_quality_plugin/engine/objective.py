@@ -53,22 +53,28 @@ class Step:
     def __init__(self, parts: Parts, options: TrainOptions, accelerator: Accelerator) -> None:
         self.parts, self.options, self.accelerator = parts, options, accelerator
         self.skipped = self.skipped_in_a_row = 0
+        self._sound = True
 
     def __call__(self, batches: Sequence[Batch], iteration: int) -> Values:
         """Take one step over the batches of an iteration; gives what is logged, as means over them."""
         self._schedule(iteration)
-        for term in self.parts.terms:
-            term.calls = iteration - 1
+        self._sound = True
         models = [model for model in (self.parts.generator, self.parts.discriminator) if model is not None]
         logs = []
         for batch in batches:
+            for term in self.parts.terms:
+                term.calls = iteration - 1  # one view and one place of the warm-up an iteration
             with self.accelerator.accumulate(*models):
                 restored, log = self._generator_backward(batch, iteration)
                 if self.parts.discriminator is not None:
                     log |= self._discriminator_backward(restored, batch.real)
                 logs.append(log)
         self._update()
-        return {name: torch.stack([log[name].detach().float().mean() for log in logs]).mean() for name in logs[0]}
+        names = dict.fromkeys(name for log in logs for name in log)
+        return {
+            name: torch.stack([log[name].detach().float().mean() for log in logs if name in log]).mean()
+            for name in names
+        }
 
     def _generator_backward(self, batch: Batch, iteration: int) -> tuple[Tensor, Values]:
         parts, options = self.parts, self.options
@@ -84,6 +90,7 @@ class Step:
         if parts.discriminator is not None:
             adversarial = self._adversarial(restored, batch.real)
             total, log = total + adversarial, {**log, "l_g_gan": adversarial}
+        self._sound &= bool(total.detach().isfinite())
         self.accelerator.backward(total)
         return restored.detach(), log
 
@@ -95,8 +102,10 @@ class Step:
             total = parts.pixel(restored, batch.fidelity_target)
             log["l_pix"] = total
         if not self._finite_everywhere(restored):
-            # No term is asked, on any process: a balanced one waits for all. The step will be skipped.
-            return total + restored.sum(), log
+            # No term is asked, on any process: a balanced one waits for all. The step will be skipped; a backward
+            # without gradient keeps the processes together.
+            self._sound = False
+            return (restored * 0).sum(), log
         if parts.terms:
             total, terms = with_terms(total, parts.terms, restored, batch.degraded, batch.reference)
             log |= terms
@@ -147,6 +156,7 @@ class Step:
             fake = discriminator(restored)
             l_fake = gan(fake, False, is_disc=True)
             self.accelerator.backward(l_fake)
+        self._sound &= bool((l_real + l_fake).detach().isfinite())
         return {"l_d_real": l_real, "l_d_fake": l_fake, "out_d_real": real, "out_d_fake": fake}
 
     def _schedule(self, iteration: int) -> None:
@@ -160,22 +170,28 @@ class Step:
                     group["lr"] = group["initial_lr"] * iteration / self.options.warmup_iter
 
     def _update(self) -> None:
-        """Move the weights, unless a gradient is not finite; then the average of the generator."""
+        """Move the weights of all networks, or, where anything is not finite on any process, of none."""
+        scaler = self.accelerator.scaler
+        weights = [[w for group in o.param_groups for w in group["params"]] for o in self.parts.optimisers]
+        learning = [
+            (optimiser, own)
+            for optimiser, own in zip(self.parts.optimisers, weights, strict=True)
+            if any(weight.grad is not None for weight in own)
+        ]
+        if scaler is not None:
+            self.accelerator.unscale_gradients()  # of all optimisers at once
         limit = self.options.clip_grad_norm or math.inf
-        scaled = self.accelerator.scaler is not None
-        finite, learning = True, []
-        for optimiser in self.parts.optimisers:
-            weights = [weight for group in optimiser.param_groups for weight in group["params"]]
-            if all(weight.grad is None for weight in weights):
-                continue
-            learning.append(optimiser)
-            norm = self.accelerator.clip_grad_norm_(weights, limit)
-            finite = finite and (norm is None or bool(torch.as_tensor(norm).isfinite()))
-        if finite or scaled:  # a GradScaler skips by itself, and needs to see why
-            for optimiser in learning:
+        norms = [torch.nn.utils.clip_grad_norm_(own, limit) for _, own in learning]
+        sound = torch.stack([*norms, norms[0].new_tensor(1.0 if self._sound else math.nan)]).isfinite().all()
+        finite = not bool(self.accelerator.reduce((~sound).float(), "sum"))
+        for optimiser, _ in learning:
+            if finite and scaler is not None:
+                scaler.step(optimiser.optimizer)
+            elif finite:
                 optimiser.step()
-        for optimiser in learning:
             optimiser.zero_grad()
+        if scaler is not None:
+            scaler.update()
         self.skipped += not finite
         self.skipped_in_a_row = 0 if finite else self.skipped_in_a_row + 1
         if finite and self.parts.average is not None:

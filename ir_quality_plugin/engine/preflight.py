@@ -44,8 +44,7 @@ def check_pairs(name: str, dataset: dict[str, Any], clean: Path, degraded: Path,
         UsageError: lists the first of those that do not.
     """
     template = dataset.get("filename_tmpl", "{}")
-    references = {path.stem: path for path in list_images(clean)}
-    inputs = {path.stem: path for path in list_images(degraded)}
+    references, inputs = _by_stem(name, clean), _by_stem(name, degraded)
     expected = {template.format(stem): stem for stem in references}
     alone = sorted(set(inputs) - set(expected)), sorted(set(expected) - set(inputs))
     if any(alone):
@@ -84,12 +83,25 @@ def check_space(folder: Path, needed: int) -> None:
     Raises:
         UsageError: says how much is free.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise UsageError(
             f"{folder} has {free / 2**20:.0f} MiB free, one state takes about {needed / 2**20:.0f} MiB; "
             "free some, or choose another --root"
         )
+
+
+def _by_stem(name: str, folder: Path) -> dict[str, Path]:
+    images = list_images(folder)
+    found = {path.stem: path for path in images}
+    if len(found) < len(images):
+        twice = sorted(path.name for path in images if found[path.stem] != path)
+        raise UsageError(
+            f"datasets.{name}: images of {folder} share a name but for their ending: {_first(twice)}; expected each "
+            "once; rename or remove them"
+        )
+    return found
 
 
 def _size(path: Path, decode: bool) -> tuple[int, int]:

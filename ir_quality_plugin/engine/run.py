@@ -13,7 +13,7 @@ from accelerate.utils import gather_object
 from tqdm import tqdm
 
 from ..errors import UsageError
-from .build import Parts
+from .build import Parts, is_validation
 from .experiment import Experiment, Log
 from .guard import Guard
 from .objective import Step, Values
@@ -57,6 +57,7 @@ class Run:
         self.higher = higher
         self.best: dict[str, dict[str, dict[str, float]]] = {}
         self.done = 0
+        self.stopped: str | None = None
         self.log: Log | None = None
         self.board: Any = None
 
@@ -68,10 +69,14 @@ class Run:
         state = Path(path) if path else self.experiment.latest() if auto_resume else None
         if path and not Path(path).is_dir():
             raise UsageError(f"path.resume_state={path}: no such state; expected experiments/NAME/training_states/ITER")
-        self.experiment.begin(state is not None, self.mapping)
-        check_space(self.experiment.folder, COPIES_A_STATE * 4 * self._parameters())
+        check_space(self.experiment.root, COPIES_A_STATE * 4 * self._parameters())
+        self.experiment.begin(state is not None)
         if state is not None:
             self._restore(*self.experiment.load_state(state))
+            self.experiment.put_aside_beyond(self.done)
+        self.experiment.write_options(self.mapping)
+        began = self.done
+        self._saved = began if state is not None else -1
         if self.accelerator.is_main_process:
             self.log = Log(self.experiment.folder / "log.jsonl", self.done)
             if self.options.logger.use_tb_logger:
@@ -100,7 +105,7 @@ class Run:
 
     def end(self) -> Path:
         """Write the last network, and say what was best and where everything is."""
-        if not (self.experiment.states / str(self.done)).is_dir():
+        if self._saved != self.done or self.stopped:
             self.save(self.done)
         self._save_networks("latest")
         bests = [
@@ -165,7 +170,7 @@ class Run:
         """Score every validation set, ask the guard; gives "stop" if it wants the run to end."""
         verdict = None
         for name, dataset in datasets.items():
-            if name.split("_")[0] != "val":
+            if not is_validation(name):
                 continue
             found = validate(
                 self.network(),
@@ -178,7 +183,7 @@ class Run:
                 self.options.manual_seed,
             )
             self._record(found)
-            if self.guard is not None and name == next(key for key in datasets if key.startswith("val")):
+            if self.guard is not None and name == next(filter(is_validation, datasets)):
                 verdict = self._ask_guard(found) or verdict
         return verdict
 
@@ -215,6 +220,7 @@ class Run:
             self.log.write(kind="guard", iter=found.iteration, message=message, action=self.guard.options.action)
         if self.guard.options.action == "warn":
             return None
+        self.stopped = message
         if self.guard.options.action == "restore_best":
             self._return_to_best()
         return "stop"
@@ -228,6 +234,9 @@ class Run:
         self.accelerator.unwrap_model(self.parts.generator, keep_torch_compile=False).load_state_dict(
             read_network(path, "params")
         )
+        if self.parts.discriminator is not None:
+            best = read_network(str(self.experiment.models / "net_d_guard_best.pth"), "params")
+            self.accelerator.unwrap_model(self.parts.discriminator).load_state_dict(best)
         if self.parts.average is not None:
             self.parts.average.module.load_state_dict(read_network(path, "params_ema"))
         self.say(f"returned to iteration {self.guard.best_iteration() if self.guard else 0}, and stopped")
@@ -241,11 +250,14 @@ class Run:
     def save(self, iteration: int) -> None:
         """Write the networks, as BasicSR reads them, and the state that a resumed run goes on from."""
         self._save_networks(iteration)
+        self._saved = iteration
         average = self.parts.average
         self.experiment.save_state(
             iteration,
             {
                 "iteration": iteration,
+                "stopped": self.stopped,
+                "same": self._same(),
                 "schedulers": [scheduler.state_dict() for scheduler in self.parts.schedulers],
                 "average": None if average is None else average.state_dict(),
                 "terms": [term.state_dict() for term in self.parts.terms],
@@ -258,15 +270,35 @@ class Run:
         )
 
     def _save_networks(self, iteration: int | str) -> None:
-        weights = {"params": self.accelerator.get_state_dict(self.parts.generator)}
+        generator = self.accelerator.unwrap_model(self.parts.generator, keep_torch_compile=False)
+        weights = {"params": generator.state_dict()}
         if self.parts.average is not None:
             weights["params_ema"] = self.parts.average.module.state_dict()
         self.experiment.save_network("net_g", iteration, weights)
         if self.parts.discriminator is not None:
-            discriminator = self.accelerator.get_state_dict(self.parts.discriminator)
-            self.experiment.save_network("net_d", iteration, {"params": discriminator})
+            discriminator = self.accelerator.unwrap_model(self.parts.discriminator)
+            self.experiment.save_network("net_d", iteration, {"params": discriminator.state_dict()})
+
+    def _same(self) -> dict[str, Any]:
+        """What must be the same in a run that goes on exactly."""
+        train = self.options.train
+        return {
+            "manual_seed": self.options.manual_seed,
+            "datasets.train.batch_size_per_gpu": self.mapping["datasets"]["train"].get("batch_size_per_gpu"),
+            "train.accumulate": train.accumulate,
+            "terms of train.quality_opt": len(self.parts.terms),
+            "train.ema_decay above 0": bool(train.ema_decay),
+        }
 
     def _restore(self, progress: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+        for name, value in self._same().items():
+            if progress["same"][name] != value:
+                raise UsageError(
+                    f"{name} is {value}, the state was written with {progress['same'][name]}; an exact resume needs "
+                    "the same; start a new run from its network with path.pretrain_network_g"
+                )
+        if progress["stopped"] and self.guard is not None and self.guard.options.action != "warn":
+            raise UsageError(f"this run was stopped ({progress['stopped']}); to go on: train.guard.action=warn")
         if self.parts.synthesis is not None:
             self.parts.synthesis.load_state_dict(own["synthesis"])
         self.done = progress["iteration"]

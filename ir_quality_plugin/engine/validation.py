@@ -78,13 +78,17 @@ def validate(
             with seeded(mix(seed, "validation", index)):
                 sample = dataset[index]
             rows.append((index, *_score(network, sample, metrics, accelerator.device, iteration, pictures)))
-        except (QualityPluginError, OSError, ValueError, RuntimeError) as error:
-            problems.append(f"image {index} of {name}: {error}")
+        except Exception as error:  # noqa: BLE001  # of anybody's dataset or metric; the other processes must hear of it
+            problems.append(f"image {index} of {name}: {type(error).__name__}: {error}")
     network.train(mode)
     problems = gather_object(problems)
     if problems:
         raise QualityPluginError(f"the validation at iteration {iteration} failed: " + "; ".join(problems[:3]))
     gathered = sorted(gather_object(rows))
+    stems = [image for _, image, _ in gathered]
+    twice = sorted({image for image in stems if stems.count(image) > 1})
+    if twice:
+        raise QualityPluginError(f"{name}: several images are named {twice[0]}; expected each name once: rename them")
     if [index for index, *_ in gathered] != list(range(len(dataset))):
         raise QualityPluginError(f"{name}: {len(gathered)} of {len(dataset)} images were scored; run it again")
     return Validation(name, iteration, {m: {image: scores[m] for _, image, scores in gathered} for m in metrics})

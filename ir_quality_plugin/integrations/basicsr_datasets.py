@@ -16,7 +16,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ..data.images import list_images, read_image
+from ..degradations import Degrader, degrade
 from ..errors import UsageError
+from .options import check_keys
 
 
 class DegradedOnTheFlyDataset(torch.utils.data.Dataset[dict[str, Any]]):
@@ -28,7 +30,8 @@ class DegradedOnTheFlyDataset(torch.utils.data.Dataset[dict[str, Any]]):
     Args:
         opt: `dataroot_gt`, a folder; `scale`; `phase`; for training `gt_size`, `use_hflip`, `use_rot`. The
             degradations: `noise_sigma_255` and `jpeg_quality`, each a range [low, high] or null for none. With
-            `in_memory` the photographs are decoded once.
+            `in_memory` the photographs are decoded once. `degradations`, the options of a `Degrader`, are drawn after
+            the reduction and before these: one operator of any kind and level for `{}`.
 
     Raises:
         UsageError: no image in the folder, one smaller than `gt_size`, or a range that is none.
@@ -43,6 +46,7 @@ class DegradedOnTheFlyDataset(torch.utils.data.Dataset[dict[str, Any]]):
             raise UsageError(f"gt_size={self.side_px}; expected a multiple of the scale {self.scale}")
         self.noise_sigma_255 = _range("noise_sigma_255", opt.get("noise_sigma_255"))
         self.jpeg_quality = _range("jpeg_quality", opt.get("jpeg_quality"))
+        self.degrader = None if opt.get("degradations") is None else _degrader(opt["degradations"])
         self.read = cache(read_image) if opt.get("in_memory") else read_image
 
     def __len__(self) -> int:
@@ -68,6 +72,8 @@ class DegradedOnTheFlyDataset(torch.utils.data.Dataset[dict[str, Any]]):
         small = clean[None]
         if self.scale > 1:
             small = interpolate(small, scale_factor=1 / self.scale, mode="bicubic", antialias=True)
+        if self.degrader:
+            small = degrade(small.clamp(0, 1), [self.degrader.plan(draw.getrandbits(62))])
         small = small[0]
         if self.noise_sigma_255:
             generator = torch.Generator().manual_seed(draw.getrandbits(63))
@@ -95,6 +101,14 @@ def compressed(pixels: Tensor, quality: int) -> Tensor:
     buffer = io.BytesIO()
     Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(buffer, "jpeg", quality=quality)
     return torch.from_numpy(np.array(Image.open(buffer).convert("RGB"))).permute(2, 0, 1)
+
+
+def _degrader(options: Any) -> Degrader:
+    if not isinstance(options, Mapping):
+        raise UsageError(f"degradations={options!r}; expected a mapping, such as {{steps: [1, 3], levels: [1, 4]}}")
+    check_keys(Degrader, options, "degradations")
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+    return Degrader(**values)
 
 
 def _range(name: str, value: Any) -> tuple[float, float] | None:

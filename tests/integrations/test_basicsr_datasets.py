@@ -51,6 +51,17 @@ def test_each_degradation_leaves_its_mark(options):
     assert 2 / 255 < (plain - degraded).std() < 20 / 255
 
 
+def test_any_pipeline_of_operators_can_be_named():
+    mixed = {"degradations": {"steps": [2, 4], "levels": [2, 4]}, "scale": 1}
+    val, plain = dataset("val", **mixed), dataset("val", scale=1)
+    errors = [(val[index]["lq"] - plain[index]["lq"]).abs().mean().item() for index in range(8)]
+    assert min(errors) > 1 / 255
+    assert torch.equal(val[3]["lq"], val[3]["lq"])
+    random.seed(0)
+    first = dataset(**mixed)[3]["lq"]
+    assert not torch.equal(first, dataset(**mixed)[3]["lq"])
+
+
 def test_noise_has_the_strength_that_is_asked_for():
     plain, noisy = dataset("val", scale=1)[3]["lq"], dataset("val", scale=1, noise_sigma_255=[10, 10])[3]["lq"]
     inside = (plain > 0.2) & (plain < 0.8)
@@ -63,6 +74,9 @@ def test_noise_has_the_strength_that_is_asked_for():
         ({"gt_size": 66}, "gt_size=66; expected a multiple of the scale 4"),
         ({"noise_sigma_255": 5}, r"noise_sigma_255=5; expected a range \[low, high\]"),
         ({"jpeg_quality": [90, 10]}, r"jpeg_quality=\[90, 10\]; expected a range"),
+        ({"degradations": {"step": [1, 2]}}, r"degradations: Degrader has no option 'step'; did you mean 'steps'"),
+        ({"degradations": {"operators": ["fog"]}}, r"operators: there is no 'fog'"),
+        ({"degradations": "blur"}, r"degradations='blur'; expected a mapping"),
     ],
 )
 def test_impossible_options_are_refused(options, message):
