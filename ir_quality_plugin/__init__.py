@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .catalog import list_scorers, load_scorer
     from .checkpoints.imagenet import initialise_from_imagenet
     from .errors import CheckpointError, ImageError, MissingInputError, QualityPluginError, UsageError
+    from .integrations.pyiqa_loss import PyiqaLoss
     from .integrations.register import register
     from .losses import (
         ContentVariantQualityLoss,
@@ -50,6 +51,7 @@ _HOMES = {
     "TeacherIQAStudent": "models",
     "Card": "models.card",
     "Scorer": "scorers",
+    "PyiqaLoss": "integrations.pyiqa_loss",
     "register": "integrations.register",
 }
 
@@ -63,6 +65,7 @@ __all__ = [
     "ImageError",
     "MissingInputError",
     "NoReferenceQualityLoss",
+    "PyiqaLoss",
     "QualityLoss",
     "QualityPluginError",
     "RestorationTeacher",

@@ -46,12 +46,15 @@ class Experiment:
         states = [path for path in self.states.glob("*") if path.name.isdigit() and (path / PROGRESS).is_file()]
         return max(states, key=lambda path: int(path.name), default=None)
 
-    def begin(self, resumed: bool) -> None:
-        """Make the folders; an earlier run of the name is put aside, as BasicSR does, unless it is resumed."""
+    def begin(self, resumed: bool) -> str | None:
+        """Make the folders; an earlier run of the name is put aside, as BasicSR does, unless it is resumed: where."""
+        aside = None
         if self.accelerator.is_main_process:
             for folder in (self.folder, self.tensorboard):
                 if folder.exists() and not resumed:
-                    folder.rename(f"{folder}_archived_{time.strftime('%Y%m%d_%H%M%S')}_{time.time_ns() % 10**6:06d}")
+                    archive = f"{folder}_archived_{time.strftime('%Y%m%d_%H%M%S')}_{time.time_ns() % 10**6:06d}"
+                    folder.rename(archive)
+                    aside = aside or archive
             for folder in (self.models, self.states, self.pictures):
                 folder.mkdir(parents=True, exist_ok=True)
             for left in self.states.glob("*.unfinished"):
@@ -59,6 +62,7 @@ class Experiment:
             for left in self.models.glob(".*.unfinished"):
                 left.unlink()
         self.accelerator.wait_for_everyone()
+        return aside
 
     def write_options(self, options: Mapping[str, Any]) -> None:
         """Write the resolved options of the run."""

@@ -94,6 +94,12 @@ def check_space(folder: Path, needed: int) -> None:
 
 def _by_stem(name: str, folder: Path) -> dict[str, Path]:
     images = list_images(folder)
+    others = [path.name for path in folder.iterdir() if path not in images and not path.name.startswith(".")]
+    if others:
+        raise UsageError(
+            f"datasets.{name}: {folder} holds what is no image: {_first(sorted(others))}; expected images alone, since "
+            "BasicSR's datasets read every file; move it away"
+        )
     found = {path.stem: path for path in images}
     if len(found) < len(images):
         twice = sorted(path.name for path in images if found[path.stem] != path)

@@ -70,7 +70,9 @@ class Run:
         if path and not Path(path).is_dir():
             raise UsageError(f"path.resume_state={path}: no such state; expected experiments/NAME/training_states/ITER")
         check_space(self.experiment.root, COPIES_A_STATE * 4 * self._parameters())
-        self.experiment.begin(state is not None)
+        aside = self.experiment.begin(state is not None)
+        if aside:
+            self.say(f"an earlier run of this name was put aside: {aside}")
         if state is not None:
             self._restore(*self.experiment.load_state(state))
             self.experiment.put_aside_beyond(self.done)

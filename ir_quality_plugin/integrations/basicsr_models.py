@@ -82,6 +82,8 @@ class QualityMixin:
             term.calls = current_iter - 1
         super().optimize_parameters(current_iter)  # type: ignore[misc]
         if criterion.log:  # a GAN's generator may rest
+            for name in {"l_pix", "l_g_pix"} & self.log_dict.keys():  # BasicSR logs the sum under this name
+                self.log_dict[name] = float(criterion.log["l_fidelity"])
             self.log_dict.update(self.reduce_loss_dict(OrderedDict(criterion.log)))  # type: ignore[attr-defined]
         return None
 

@@ -66,6 +66,8 @@ def check_terms(train: Mapping[str, Any], model: Any) -> None:
                 f"{nearest(str(options.get('type')), LOSSES)}"
             )
         check_keys(LOSSES[options["type"]], options, place)
+        if isinstance(options.get("scorer"), str):
+            find_entry(options["scorer"])
 
 
 def carries_terms(model: Any) -> bool:

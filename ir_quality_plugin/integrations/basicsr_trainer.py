@@ -88,6 +88,10 @@ def parse(root_path: str, is_train: bool = True) -> tuple[dict[str, Any], Any]:
     except KeyError as error:
         raise UsageError(f"-opt: the option file has no {error}; the files of recipes/basicsr show all keys") from error
     opt = exactly_yaml_1_2({**opt, "root_path": root_path})
+    if not is_train:  # a file that was trained with is one to test with
+        opt["datasets"] = {name: entry for name, entry in opt["datasets"].items() if entry["phase"] != "train"}
+        opt.setdefault("val", {}).setdefault("suffix", None)
+        opt["val"].setdefault("save_img", True)
     for note in check_options(opt):
         print(f"irq: {note}", file=sys.stderr)
     return opt, arguments

@@ -60,6 +60,26 @@ def test_pairs_by_image_see_what_means_over_images_hide():
     assert watch.watch(validation(2, ckdn=0.6, ssim=0.79)) is not None
 
 
+def test_a_tie_keeps_the_earlier_validation_as_the_best():
+    watch = guard("ssim")
+    first = validation(1, ckdn=0.5, ssim=0.8)
+    watch.watch(first)
+    watch.watch(Validation("val", 2, {**first.scores, "ckdn": validation(2, ckdn=0.7, ssim=0.8).scores["ckdn"]}))
+    assert watch.best_iteration() == 1
+
+
+def test_what_is_not_finite_neither_fires_nor_is_best():
+    watch = guard("ssim")
+    watch.watch(validation(1, ckdn=0.5, ssim=0.8))
+    broken = validation(2, ckdn=0.7, ssim=0.8)
+    broken.scores["ssim"] = dict.fromkeys(broken.scores["ssim"], float("nan"))
+    assert watch.watch(broken) is None
+    assert watch.best_iteration() == 1
+    infinite = validation(3, ckdn=0.8, ssim=0.8)
+    infinite.scores["ssim"] = dict.fromkeys(infinite.scores["ssim"], float("inf"))
+    assert watch.watch(infinite) is None
+
+
 def test_the_history_survives_a_resume():
     first, second = guard("ssim"), guard("ssim")
     first.watch(validation(1, ckdn=0.5, ssim=0.80))

@@ -28,6 +28,18 @@ def test_good_images_pass(images):
     look(images)
 
 
+def test_a_stray_file_is_named(images):
+    (images / "gt" / "notes.txt").write_text("mine")
+    with pytest.raises(irq.UsageError, match=r"holds what is no image: notes\.txt"):
+        look(images)
+
+
+def test_names_that_differ_by_their_ending_alone_are_named(images):
+    shutil.copy(images / "gt" / "rocket_0.png", images / "gt" / "rocket_0.bmp")
+    with pytest.raises(irq.UsageError, match=r"share a name but for their ending: rocket_0"):
+        look(images)
+
+
 def test_a_missing_folder_is_named(images):
     shutil.rmtree(images / "x4")
     with pytest.raises(

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -68,25 +67,46 @@ def test_basicsr_loads_what_is_saved(tmp_path):
         network.load_state_dict(saved[key], strict=True)
 
 
+DIES_IN_A_STEP = """
+import os, signal, sys
+from ir_quality_plugin.engine import objective
+take = objective.Step.__call__
+def step(self, batches, iteration):
+    if iteration == 6:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return take(self, batches, iteration)
+objective.Step.__call__ = step
+sys.argv[1:1] = ["train"]
+from ir_quality_plugin.cli.app import main
+main()
+"""
+DIES_WHILE_SAVING = """
+import os, signal, sys
+from accelerate import Accelerator
+save = Accelerator.save_state
+def dying(self, folder, *arguments, **options):
+    save(self, folder, *arguments, **options)
+    if "/8." in folder:
+        os.kill(os.getpid(), signal.SIGKILL)
+Accelerator.save_state = dying
+sys.argv[1:1] = ["train"]
+from ir_quality_plugin.cli.app import main
+main()
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["sr_x4_ckdn", "esrgan_x4_ckdn", "sr_x4_cvrkd", "realesrgan_x4_ckdn"])
 def test_a_run_killed_between_and_while_saving_ends_bit_equal_to_an_uninterrupted_one(name, tmp_path):
     overrides = [*SHORT, "train.total_iter=12", "train.quality_opt.flip=true"]
     train(read_options(SMOKE / f"{name}.yml", overrides), tmp_path / "whole", say=lambda line: None)
     states = next((tmp_path / "whole").glob("experiments/*")).relative_to(tmp_path / "whole") / "training_states"
-    kills = [lambda folder: (folder / "4").is_dir(), lambda folder: any(folder.glob("*.unfinished"))]
-    for wanted in kills:
-        process = subprocess.Popen(
-            command(SMOKE / f"{name}.yml", tmp_path / "killed", *overrides, more=["--auto_resume"]),
-            cwd=RECIPES.parent,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        folder, deadline = tmp_path / "killed" / states, time.monotonic() + 120
-        while not (folder.is_dir() and wanted(folder)) and process.poll() is None:
-            assert time.monotonic() < deadline
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() in (-signal.SIGKILL, 0)
+    for dying in (DIES_IN_A_STEP, DIES_WHILE_SAVING):
+        line = command(SMOKE / f"{name}.yml", tmp_path / "killed", *overrides, more=["--auto_resume"])
+        dying_line = [line[0], "-c", dying, *line[3:]]
+        process = subprocess.run(dying_line, cwd=RECIPES.parent, capture_output=True, text=True, timeout=240)
+        assert process.returncode == -signal.SIGKILL, process.stderr[-3000:]
+    assert any((tmp_path / "killed" / states).glob("*.unfinished"))
     train(read_options(SMOKE / f"{name}.yml", overrides), tmp_path / "killed", True, say=lambda line: None)
     whole, killed = networks(tmp_path / "whole"), networks(tmp_path / "killed")
     assert whole.keys() == killed.keys()
@@ -361,3 +381,84 @@ def test_a_module_that_is_not_there_is_named(tmp_path):
     assert finished.returncode == 2
     assert "--import no_such_module: No module named 'no_such_module'" in finished.stderr
     assert "Traceback" not in finished.stderr
+
+
+class Overflows(torch.nn.Module):
+    """A network whose output is infinite at some calls, although its gradient is finite."""
+
+    def __init__(self, network, bad):
+        super().__init__()
+        self.network, self.bad, self.calls = network, set(bad), 0
+
+    def forward(self, degraded):
+        self.calls += self.training
+        restored = self.network(degraded)
+        return restored + (torch.inf if self.training and self.calls in self.bad else 0.0)
+
+
+@pytest.fixture
+def overflow(monkeypatch):
+    def set_up(bad):
+        from ir_quality_plugin.integrations import basicsr_parts
+
+        build = basicsr_parts.build_network
+        monkeypatch.setattr(basicsr_parts, "build_network", lambda entry: Overflows(build(entry), bad))
+
+    return set_up
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_an_infinite_image_is_not_trained_on_whatever_its_gradient_is(accumulate, tmp_path, overflow):
+    overflow([2 * accumulate])
+    options = ["logger.save_checkpoint_freq=1", "logger.keep_states=9", f"train.accumulate={accumulate}"]
+    folder, _ = run("sr_x4_ckdn", tmp_path, *options)
+    saved = networks(tmp_path)
+    assert equal(saved["net_g_1.pth"], saved["net_g_2.pth"])
+    assert not equal(saved["net_g_2.pth"], saved["net_g_3.pth"])
+    assert [entry["skipped"] for entry in log_of(folder, "train")] == [0, 1, 1, 1, 1, 1]
+
+
+def test_two_optimisers_under_a_gradient_scaler_move_as_without_it(tmp_path):
+    run("esrgan_x4_ckdn", tmp_path / "plain")
+    scaled, _ = run("esrgan_x4_ckdn", tmp_path / "scaled", "train.mixed_precision=fp16")
+    for kind in ("net_g_6.pth", "net_d_6.pth"):
+        start, end = networks(tmp_path / "plain")[kind.replace("6", "2")], networks(tmp_path / "plain")[kind]
+        other = networks(tmp_path / "scaled")[kind]
+        moved = sum((end["params"][n] - start["params"][n]).abs().sum() for n in end["params"])
+        apart = sum((end["params"][n] - other["params"][n]).abs().sum() for n in end["params"])
+        assert apart < moved  # half precision differs, a gradient divided by the scale twice would not move at all
+    assert log_of(scaled, "train")[-1]["skipped"] <= 2
+
+
+def test_a_resume_from_an_earlier_state_puts_the_later_branch_aside(tmp_path):
+    folder, _ = run("sr_x4_l1", tmp_path, "logger.save_checkpoint_freq=1", "logger.keep_states=2")
+    earlier = f"path.resume_state={folder / 'training_states' / '5'}"
+    run("sr_x4_l1", tmp_path, "logger.save_checkpoint_freq=1", "logger.keep_states=2", earlier)
+    assert sorted(path.name for path in (folder / "training_states").iterdir()) == ["5", "6"]
+    (aside,) = folder.glob("left_at_5_*")
+    assert (aside / "training_states" / "6" / "progress.pt").is_file()
+    assert (aside / "models" / "net_g_6.pth").is_file()
+
+
+@pytest.mark.parametrize("override", ["manual_seed=1", "train.ema_decay=0", "datasets.train.batch_size_per_gpu=4"])
+def test_a_resume_with_what_would_not_be_exact_is_refused(override, tmp_path):
+    run("sr_x4_l1", tmp_path)
+    with pytest.raises(irq.UsageError, match="an exact resume needs the same"):
+        run("sr_x4_l1", tmp_path, "train.total_iter=8", override, auto_resume=True)
+
+
+@pytest.mark.slow
+def test_a_compiled_network_is_saved_as_a_plain_one(tmp_path, monkeypatch):
+    compile_ = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda network: compile_(network, backend="eager"))
+    run("sr_x4_l1", tmp_path / "compiled", "train.compile=true")
+    run("sr_x4_l1", tmp_path / "plain")
+    compiled, plain = (networks(tmp_path / name)["net_g_6.pth"] for name in ("compiled", "plain"))
+    assert equal(compiled, plain)
+
+
+@pytest.mark.slow
+def test_a_run_that_the_guard_stopped_does_not_go_on_by_itself(tmp_path):
+    run("sr_x4_ckdn", tmp_path, *GAMED, guarded("stop"))
+    with pytest.raises(irq.UsageError, match=r"this run was stopped .*to go on: train\.guard\.action=warn"):
+        run("sr_x4_ckdn", tmp_path, *GAMED, guarded("stop"), auto_resume=True)

@@ -61,6 +61,7 @@ def test_a_good_file_passes_and_gains_the_direction_of_its_metrics(options):
         ("train.pixel_opt.loss_wieght", 1, r"train\.pixel_opt: L1Loss has no option 'loss_wieght'.*'loss_weight'"),
         ("train.pixel_opt.type", "L2Loss", r"train\.pixel_opt\.type='L2Loss' is not registered; did you mean .*L1Loss"),
         ("train.quality_opt.balence", 1, r"DegradedReferenceQualityLoss has no option 'balence'; did you mean 'balanc"),
+        ("train.quality_opt.scorer", "ckdm-s", r"no scorer is named 'ckdm-s'; did you mean 'ckdn-s'"),
         ("train.quality_opts", {}, r"train has no key 'quality_opts'; did you mean 'quality_opt'"),
         ("train.quality_opt", "ckdn-s", r"train\.quality_opt is a str; expected a mapping with a type"),
         ("train.quality_opt", {"type": "L1Loss"}, r"train\.quality_opt: type='L1Loss' is none of our losses"),

@@ -107,9 +107,7 @@ def test_a_network_trained_with_a_term_is_another_than_without(workplace):
 def test_the_tester_scores_a_trained_network(workplace):
     recipe = RECIPES / "smoke" / "sr_x4_ckdn.yml"
     options = yaml.safe_load(recipe.read_text())
-    options["datasets"] = {"test": options["datasets"]["val"]}
     options["path"]["pretrain_network_g"] = f"experiments/{options['name']}/models/net_g_40.pth"
-    options["val"]["suffix"] = None
     (workplace / "test.yml").write_text(yaml.safe_dump(options))
     command = [sys.executable, "-m", "ir_quality_plugin.basicsr_test", "-opt", "test.yml"]
     finished = subprocess.run(command, cwd=workplace, capture_output=True, text=True, timeout=300)
