@@ -1,11 +1,13 @@
 """What the engine's tests share: short runs of the smoke recipes, and what they leave behind."""
 
+import json
 import sys
 from pathlib import Path
 
 import torch
 
 RECIPES = Path(__file__).parents[1] / "recipes"
+SMOKE = RECIPES / "smoke"
 SHORT = [
     "train.total_iter=6",
     "logger.save_checkpoint_freq=2",
@@ -35,3 +37,18 @@ def equal(one, other):
     return one.keys() == other.keys() and all(
         torch.equal(tensor, other[key][name]) for key, inner in one.items() for name, tensor in inner.items()
     )
+
+
+def run(name, root, *overrides, auto_resume=False):
+    """A short run in this process; gives its folder and what it said."""
+    from ir_quality_plugin.engine.loop import train
+    from ir_quality_plugin.engine.options import read_options
+
+    said = []
+    folder = train(read_options(SMOKE / f"{name}.yml", [*SHORT, *overrides]), root, auto_resume, said.append)
+    return folder, said
+
+
+def log_of(folder, kind):
+    entries = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [entry for entry in entries if entry["kind"] == kind]

@@ -1,34 +1,18 @@
-"""Runs of the engine: what they write, exact resumes after real kills, several processes, and steps that fail."""
+"""Runs of the engine: what they write, how they compute, and steps that fail."""
 
-import json
 import os
-import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 import torch
 import yaml
-from engine_runs import RECIPES, SHORT, command, equal, networks
+from engine_runs import RECIPES, SHORT, SMOKE, command, equal, log_of, networks, run
 
 import ir_quality_plugin as irq
 from ir_quality_plugin.engine.loop import train
 from ir_quality_plugin.engine.options import read_options
 
-SMOKE = RECIPES / "smoke"
 TRAINED_HERE = sorted(path.stem for path in SMOKE.glob("*.yml"))
-
-
-def run(name, root, *overrides, auto_resume=False):
-    """A short run in this process; gives its folder and what it said."""
-    said = []
-    folder = train(read_options(SMOKE / f"{name}.yml", [*SHORT, *overrides]), root, auto_resume, said.append)
-    return folder, said
-
-
-def log_of(folder, kind):
-    entries = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    return [entry for entry in entries if entry["kind"] == kind]
 
 
 @pytest.mark.slow
@@ -65,104 +49,6 @@ def test_basicsr_loads_what_is_saved(tmp_path):
     network = build_network(yaml.safe_load((SMOKE / "sr_x4_l1.yml").read_text())["network_g"])
     for key in saved:
         network.load_state_dict(saved[key], strict=True)
-
-
-DIES_IN_A_STEP = """
-import os, signal, sys
-from ir_quality_plugin.engine import objective
-take = objective.Step.__call__
-def step(self, batches, iteration):
-    if iteration == 6:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return take(self, batches, iteration)
-objective.Step.__call__ = step
-sys.argv[1:1] = ["train"]
-from ir_quality_plugin.cli.app import main
-main()
-"""
-DIES_WHILE_SAVING = """
-import os, signal, sys
-from accelerate import Accelerator
-save = Accelerator.save_state
-def dying(self, folder, *arguments, **options):
-    save(self, folder, *arguments, **options)
-    if "/8." in folder:
-        os.kill(os.getpid(), signal.SIGKILL)
-Accelerator.save_state = dying
-sys.argv[1:1] = ["train"]
-from ir_quality_plugin.cli.app import main
-main()
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["sr_x4_ckdn", "esrgan_x4_ckdn", "sr_x4_cvrkd", "realesrgan_x4_ckdn"])
-def test_a_run_killed_between_and_while_saving_ends_bit_equal_to_an_uninterrupted_one(name, tmp_path):
-    overrides = [*SHORT, "train.total_iter=12", "train.quality_opt.flip=true"]
-    train(read_options(SMOKE / f"{name}.yml", overrides), tmp_path / "whole", say=lambda line: None)
-    states = next((tmp_path / "whole").glob("experiments/*")).relative_to(tmp_path / "whole") / "training_states"
-    for dying in (DIES_IN_A_STEP, DIES_WHILE_SAVING):
-        line = command(SMOKE / f"{name}.yml", tmp_path / "killed", *overrides, more=["--auto_resume"])
-        dying_line = [line[0], "-c", dying, *line[3:]]
-        process = subprocess.run(dying_line, cwd=RECIPES.parent, capture_output=True, text=True, timeout=240)
-        assert process.returncode == -signal.SIGKILL, process.stderr[-3000:]
-    assert any((tmp_path / "killed" / states).glob("*.unfinished"))
-    train(read_options(SMOKE / f"{name}.yml", overrides), tmp_path / "killed", True, say=lambda line: None)
-    whole, killed = networks(tmp_path / "whole"), networks(tmp_path / "killed")
-    assert whole.keys() == killed.keys()
-    assert all(equal(whole[file], killed[file]) for file in whole)
-    logs = [
-        [{key: value for key, value in entry.items() if "time" not in key} for entry in log_of(path, kind)]
-        for kind in ("train", "val")
-        for path in (next((tmp_path / part).glob("experiments/*")) for part in ("whole", "killed"))
-    ]
-    assert logs[0] == logs[1]
-    assert logs[2] == logs[3]
-    assert not list((tmp_path / "killed").rglob("*.unfinished"))
-
-
-@pytest.mark.slow
-def test_two_processes_follow_the_trajectory_of_one_with_the_joint_batch(tmp_path, launch):
-    overrides = [*SHORT, "train.total_iter=8", "val.val_freq=8"]
-    launch("sr_x4_ckdn", tmp_path / "one", *overrides, "datasets.train.batch_size_per_gpu=4")
-    launch("sr_x4_ckdn", tmp_path / "two", *overrides, "datasets.train.batch_size_per_gpu=2", processes=2)
-    one, two = (next((tmp_path / name).glob("experiments/*")) for name in ("one", "two"))
-    for first, second in zip(log_of(one, "train"), log_of(two, "train"), strict=True):
-        for name in ("l_pix", "l_fidelity", "quality_score", "quality_factor"):
-            # Sums of single precision in another order; Adam amplifies what is left of it.
-            assert second[name] == pytest.approx(first[name], rel=1e-3), (first["iter"], name)
-    (counted_by_one,), (counted_by_two,) = log_of(one, "val"), log_of(two, "val")
-    assert counted_by_two["scores"].keys() == counted_by_one["scores"].keys()
-    for metric, scores in counted_by_one["scores"].items():
-        assert counted_by_two["scores"][metric] == pytest.approx(scores, rel=1e-2)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("processes", [1, 2, 3])
-def test_every_validation_image_counts_once_for_any_number_of_processes(processes, tmp_path, launch):
-    launch("sr_x4_l1", tmp_path, *SHORT, "train.total_iter=1", processes=processes)
-    (entry,) = log_of(next(tmp_path.glob("experiments/*")), "val")
-    assert {len(scores) for scores in entry["scores"].values()} == {4}  # 4 images do not divide by 3
-
-
-@pytest.mark.slow
-def test_a_resume_on_another_number_of_processes_is_refused_with_the_way_out(tmp_path, launch):
-    launch("sr_x4_l1", tmp_path, *SHORT, "train.total_iter=2")
-    printed = launch("sr_x4_l1", tmp_path, *SHORT, processes=2, more=["--auto_resume"], code=1)
-    assert "was written by 1 processes, this run has 2" in printed
-    assert "path.pretrain_network_g" in printed
-
-
-def test_an_earlier_run_of_the_name_is_put_aside(tmp_path):
-    run("sr_x4_l1", tmp_path)
-    run("sr_x4_l1", tmp_path)
-    assert len(list((tmp_path / "experiments").glob("smoke_sr_x4_l1*"))) == 2
-    assert len(list((tmp_path / "experiments").glob("smoke_sr_x4_l1_archived_*"))) == 1
-
-
-def test_the_last_states_are_kept(tmp_path):
-    folder, _ = run("sr_x4_l1", tmp_path, "logger.save_checkpoint_freq=1", "logger.keep_states=2")
-    assert sorted(path.name for path in (folder / "training_states").iterdir()) == ["5", "6"]
 
 
 def test_the_resolved_options_are_saved_and_train_the_same_again(tmp_path):
@@ -233,73 +119,6 @@ def test_too_many_of_them_in_a_row_stop_the_run_with_what_it_knows(tmp_path, poi
         run("sr_x4_l1", tmp_path, "train.nonfinite_limit=3")
 
 
-def test_a_damaged_state_is_named(tmp_path):
-    folder, _ = run("sr_x4_l1", tmp_path)
-    weights = folder / "training_states" / "6" / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:100])
-    with pytest.raises(irq.CheckpointError, match=r"cannot resume from .*training_states/6 .*name an earlier state"):
-        run("sr_x4_l1", tmp_path, auto_resume=True)
-    _, said = run("sr_x4_l1", tmp_path, f"path.resume_state={folder / 'training_states' / '4'}")
-    assert any("4 of 6 iterations are done" in line for line in said)
-
-
-def test_a_state_that_cannot_be_written_leaves_the_earlier_ones(tmp_path, monkeypatch):
-    from accelerate import Accelerator
-
-    save = Accelerator.save_state
-
-    def full(self, folder, *arguments, **options):
-        if Path(folder).name.startswith("4"):
-            Path(folder).mkdir(parents=True)
-            raise OSError(28, "No space left on device")
-        return save(self, folder, *arguments, **options)
-
-    monkeypatch.setattr(Accelerator, "save_state", full)
-    with pytest.raises(irq.CheckpointError, match=r"No space left on device.*the earlier ones are untouched"):
-        run("sr_x4_l1", tmp_path)
-    (folder,) = tmp_path.glob("experiments/*/training_states")
-    assert [path.name for path in folder.iterdir()] == ["2"]
-
-
-GAMED = ["train.pixel_opt.loss_weight=1e-6", "train.quality_opt.balance=1e6", "train.total_iter=60", "val.val_freq=10"]
-
-
-def guarded(action):
-    return f"train.guard={{optimised: ckdn, metrics: [ssim, psnr], action: {action}}}"
-
-
-@pytest.mark.slow
-def test_the_guard_stops_a_run_that_games_its_scorer_and_says_why(tmp_path):
-    folder, said = run("sr_x4_ckdn", tmp_path, *GAMED, guarded("stop"))
-    (fired,) = log_of(folder, "guard")
-    last = log_of(folder, "val")[-1]
-    assert fired["iter"] == last["iter"] < 60
-    assert any(line.startswith(f"the guard at iteration {last['iter']}: since iteration 10") for line in said)
-    assert (folder / "models" / f"net_g_{last['iter']}.pth").is_file()
-
-
-@pytest.mark.slow
-def test_the_guard_returns_to_the_best_state_if_asked(tmp_path):
-    _folder, said = run("sr_x4_ckdn", tmp_path, *GAMED, guarded("restore_best"), "logger.save_checkpoint_freq=10")
-    saved = networks(tmp_path)
-    assert equal(saved["net_g_latest.pth"], saved["net_g_10.pth"])
-    assert any("returned to iteration 10" in line for line in said)
-
-
-@pytest.mark.slow
-def test_the_guard_warns_and_lets_the_run_go_on(tmp_path):
-    folder, _ = run("sr_x4_ckdn", tmp_path, *GAMED, guarded("warn"), "train.total_iter=30")
-    assert [entry["iter"] for entry in log_of(folder, "guard")] == [20, 30]
-    assert (folder / "models" / "net_g_30.pth").is_file()
-
-
-@pytest.mark.slow
-def test_the_guard_is_silent_on_a_healthy_run(tmp_path):
-    folder, _ = run("sr_x4_ckdn", tmp_path, guarded("stop"), "train.total_iter=60", "val.val_freq=10")
-    assert log_of(folder, "guard") == []
-    assert log_of(folder, "val")[-1]["iter"] == 60
-
-
 OWN_TYPES = """
 import torch
 from basicsr.utils.registry import ARCH_REGISTRY, LOSS_REGISTRY, METRIC_REGISTRY
@@ -343,36 +162,6 @@ def test_types_that_a_user_registers_are_trained_and_their_keys_checked(tmp_path
     wrong = call("network_g.wdith=3")
     assert wrong.returncode == 2
     assert "network_g: OwnNet has no option 'wdith'; did you mean 'width'" in wrong.stderr
-
-
-BROKEN_ON_ONE = """
-import os, torch
-from basicsr.utils.registry import ARCH_REGISTRY
-
-@ARCH_REGISTRY.register()
-class OftenNaN(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.enlarge = torch.nn.Sequential(torch.nn.Conv2d(3, 48, 3, 1, 1), torch.nn.PixelShuffle(4))
-        self.calls = 0
-    def forward(self, degraded):
-        self.calls += self.training
-        broken = self.training and self.calls == 2 and os.environ.get("RANK") == "1"
-        return self.enlarge(degraded) * (torch.nan if broken else 1.0)
-"""
-
-
-@pytest.mark.slow
-def test_nan_on_one_of_two_processes_skips_the_step_on_both_and_nobody_waits(tmp_path):
-    (tmp_path / "broken_on_one.py").write_text(BROKEN_ON_ONE)
-    overrides = [*SHORT, "network_g={type: OftenNaN}", "train.ema_decay=0"]
-    line = command(SMOKE / "sr_x4_ckdn.yml", tmp_path, *overrides, processes=2, more=["--import", "broken_on_one"])
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    finished = subprocess.run(line, cwd=RECIPES.parent, capture_output=True, text=True, env=environment, timeout=120)
-    assert finished.returncode == 0, finished.stderr[-3000:]
-    entries = log_of(next(tmp_path.glob("experiments/*")), "train")
-    assert [entry["skipped"] for entry in entries] == [0, 1, 1, 1, 1, 1]
-    assert "l_quality" in entries[0] and "l_quality" not in entries[1]
 
 
 def test_a_module_that_is_not_there_is_named(tmp_path):
@@ -430,23 +219,6 @@ def test_two_optimisers_under_a_gradient_scaler_move_as_without_it(tmp_path):
     assert log_of(scaled, "train")[-1]["skipped"] <= 2
 
 
-def test_a_resume_from_an_earlier_state_puts_the_later_branch_aside(tmp_path):
-    folder, _ = run("sr_x4_l1", tmp_path, "logger.save_checkpoint_freq=1", "logger.keep_states=2")
-    earlier = f"path.resume_state={folder / 'training_states' / '5'}"
-    run("sr_x4_l1", tmp_path, "logger.save_checkpoint_freq=1", "logger.keep_states=2", earlier)
-    assert sorted(path.name for path in (folder / "training_states").iterdir()) == ["5", "6"]
-    (aside,) = folder.glob("left_at_5_*")
-    assert (aside / "training_states" / "6" / "progress.pt").is_file()
-    assert (aside / "models" / "net_g_6.pth").is_file()
-
-
-@pytest.mark.parametrize("override", ["manual_seed=1", "train.ema_decay=0", "datasets.train.batch_size_per_gpu=4"])
-def test_a_resume_with_what_would_not_be_exact_is_refused(override, tmp_path):
-    run("sr_x4_l1", tmp_path)
-    with pytest.raises(irq.UsageError, match="an exact resume needs the same"):
-        run("sr_x4_l1", tmp_path, "train.total_iter=8", override, auto_resume=True)
-
-
 @pytest.mark.slow
 def test_a_compiled_network_is_saved_as_a_plain_one(tmp_path, monkeypatch):
     compile_ = torch.compile
@@ -455,10 +227,3 @@ def test_a_compiled_network_is_saved_as_a_plain_one(tmp_path, monkeypatch):
     run("sr_x4_l1", tmp_path / "plain")
     compiled, plain = (networks(tmp_path / name)["net_g_6.pth"] for name in ("compiled", "plain"))
     assert equal(compiled, plain)
-
-
-@pytest.mark.slow
-def test_a_run_that_the_guard_stopped_does_not_go_on_by_itself(tmp_path):
-    run("sr_x4_ckdn", tmp_path, *GAMED, guarded("stop"))
-    with pytest.raises(irq.UsageError, match=r"this run was stopped .*to go on: train\.guard\.action=warn"):
-        run("sr_x4_ckdn", tmp_path, *GAMED, guarded("stop"), auto_resume=True)
