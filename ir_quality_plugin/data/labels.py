@@ -93,7 +93,7 @@ class LabelTable:
         random.Random(f"{self.name}/{seed}").shuffle(groups)
         ends = [max(round(sum(shares[: part + 1]) * len(groups)), part + 1) for part in range(len(shares))]
         ends[-1] = len(groups)
-        parts = [set(groups[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
+        parts = [set(groups[start:end]) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
         return [self.only(lambda row, own=part: getattr(row, by) in own) for part in parts]  # type: ignore[misc]
 
 

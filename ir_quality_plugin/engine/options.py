@@ -17,7 +17,7 @@ Typed = dict[str, Any]
 class Section(BaseModel):
     """A mapping of the option file; a key that it does not have is an error."""
 
-    model_config = ConfigDict(extra="forbid", strict=False, validate_default=False)
+    model_config = ConfigDict(extra="forbid")
 
 
 class PathOptions(Section):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ..checkpoints.read import read_checkpoint
 from ..checkpoints.write import whole
-from ..errors import UsageError
+from ..errors import CheckpointError, UsageError
 from ..losses.total import with_terms
 from .basicsr_metrics import DEGRADED
 from .basicsr_options import check_options
@@ -101,7 +101,13 @@ class QualityMixin:
         """Resume as BasicSR does, and the terms where they were."""
         super().resume_training(resume_state)  # type: ignore[misc]
         if isinstance(self.cri_pix, FidelityAndQuality):
-            for term, state in zip(self.cri_pix.terms, resume_state.get("quality", []), strict=False):
+            states, terms = resume_state.get("quality", []), self.cri_pix.terms
+            if len(states) != len(terms):
+                raise CheckpointError(
+                    f"the state holds {len(states)} quality terms, train.quality_opt has {len(terms)}; resume with as "
+                    "many, from an earlier state, or start from the network with path.pretrain_network_g"
+                )
+            for term, state in zip(terms, states, strict=True):
                 term.load_state_dict(state)
 
     def get_current_visuals(self) -> OrderedDict[str, Tensor]:
