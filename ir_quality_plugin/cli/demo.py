@@ -67,7 +67,7 @@ def cut_photographs(folder: Path) -> None:
         for name in names:
             source = next((home / name for home in homes if (home / name).is_file()), None)
             if source is None:
-                continue
+                raise UsageError(f"{name} is in neither scikit-image nor matplotlib; install both anew: make env")
             image = Image.open(source).convert("RGB")
             if part == "train":
                 image.save(folder / part / f"{source.stem}.png")

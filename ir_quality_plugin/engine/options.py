@@ -77,7 +77,7 @@ class ValOptions(Section):
 
     val_freq: PositiveInt | None = None
     save_img: bool = False
-    suffix: str | None = None
+    suffix: str | None = Field(None, description="Read by BasicSR's tester alone.")
     pbar: bool = True
     metrics: dict[str, Typed] | None = None
 

@@ -44,6 +44,20 @@ def test_one_cpu_trains_by_the_command_of_its_header(tmp_path):
 
 
 @pytest.mark.slow
+def test_two_processes_of_one_cpu_train_by_their_script(tmp_path):
+    more = [word for override in SHORT for word in ("--set", override)]
+    finished = subprocess.run(
+        ["bash", str(LAUNCHES / "two_cpu_processes.sh"), "-opt", "recipes/smoke/sr_x4_ckdn.yml", "--root", str(tmp_path), *more],
+        cwd=RECIPES.parent,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+    )
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    assert "cpu, 2 processes" in finished.stdout
+
+
+@pytest.mark.slow
 def test_two_nodes_on_loopback_train_and_validate(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
