@@ -15,7 +15,7 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .catalog import list_scorers, load_scorer
-    from .checkpoints.imagenet import initialise_from_imagenet
+    from .checkpoints.initialise import initialise_from_imagenet
     from .errors import CheckpointError, ImageError, MissingInputError, QualityPluginError, UsageError
     from .integrations.pyiqa_loss import PyiqaLoss
     from .integrations.register import register
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "list_scorers": "catalog",
     "load_scorer": "catalog",
-    "initialise_from_imagenet": "checkpoints.imagenet",
+    "initialise_from_imagenet": "checkpoints.initialise",
     "CheckpointError": "errors",
     "ImageError": "errors",
     "MissingInputError": "errors",

@@ -53,8 +53,8 @@ def cp(
         raise UsageError(f"no recipe is named {name!r}; {nearest(name, known)}")
     source = known[name]
     wanted = [source, SHIPPED / "schema.json"]
-    if source.parent.name == "smoke":
-        wanted += sorted(path for path in (source.parent / "photographs").rglob("*") if path.is_file())
+    if "recipes/smoke/photographs" in source.read_text():
+        wanted += sorted(path for path in (SHIPPED / "smoke" / "photographs").rglob("*") if path.is_file())
     copies = [(path, folder / "recipes" / path.relative_to(SHIPPED)) for path in wanted]
     if copies[0][1].exists():
         raise UsageError(f"{copies[0][1]} is there already; expected no such file: rename or remove it")
@@ -76,7 +76,7 @@ def validate(
     from ..integrations.register import register
 
     register()
-    from ..engine.build import check_all
+    from ..engine.kinds import check_all
     from ..engine.preflight import preflight
 
     wrong = 0

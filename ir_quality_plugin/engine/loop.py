@@ -6,7 +6,6 @@ import itertools
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -15,10 +14,9 @@ from accelerate.utils import DistributedDataParallelKwargs, DistributedType
 
 from ..errors import QualityPluginError, UsageError
 from ..integrations import basicsr_parts as parts_of
-from .build import Parts, build, check_all
 from .experiment import Experiment
+from .kinds import check_all, leaves_weights_out, task_of
 from .loading import Share, training_loader
-from .objective import Batch, Step
 from .options import Options
 from .preflight import preflight
 from .run import Run
@@ -26,7 +24,7 @@ from .seeds import mix, seed_everything
 
 
 def train(options: Options, root: Path, auto_resume: bool = False, say: Callable[[str], None] = print) -> Path:
-    """Train a restoration network as its option file says.
+    """Train a restoration network, or a scorer, as its option file says.
 
     Args:
         options: of `read_options`.
@@ -49,16 +47,15 @@ def train(options: Options, root: Path, auto_resume: bool = False, say: Callable
         cpu=not torch.accelerator.is_available(),  # else several processes without a GPU would not find each other
         mixed_precision=options.train.mixed_precision,
         gradient_accumulation_steps=options.train.accumulate,
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=options.find_unused_parameters)],
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=leaves_weights_out(options))],
     )
     refuse_sharding(accelerator)
     preflight(options)
     seed_everything(mix(seed, "weights"))
+    task = task_of(options, mapping, accelerator)
     datasets = {name: parts_of.build_dataset(entry, name, scale) for name, entry in mapping["datasets"].items()}
-    parts = build(options, mapping, accelerator)
-    step = Step(parts, options.train, accelerator)
     experiment = Experiment(root, options.name, accelerator, options.logger.keep_states)
-    run = Run(options, mapping, accelerator, experiment, parts, step, say)
+    run = Run(options, mapping, accelerator, experiment, task, say)
     done = run.begin(auto_resume, datasets, notes)
 
     batch_size = int(mapping["datasets"]["train"].get("batch_size_per_gpu") or 1)
@@ -72,15 +69,15 @@ def train(options: Options, root: Path, auto_resume: bool = False, say: Callable
         samples = list(itertools.islice(batches, options.train.accumulate))
         started = time.perf_counter()
         seed_everything(mix(seed, "step", iteration, accelerator.process_index))
-        log = step([batch_of(sample, options, parts, accelerator.device) for sample in samples], iteration)
+        log = task.step([task.batch(sample) for sample in samples], iteration)
         run.note(iteration, log, data_time=started - waiting, time=time.perf_counter() - waiting)
-        if step.skipped_in_a_row >= options.train.nonfinite_limit:
+        if task.step.skipped_in_a_row >= options.train.nonfinite_limit:
             raise QualityPluginError(run.explain_divergence(iteration))
         if run.validates(iteration) and run.validate(iteration, datasets) == "stop":
             break
         if run.saves(iteration):
             run.save(iteration)
-    return run.end()
+    return run.end(datasets)
 
 
 def refuse_sharding(accelerator: Accelerator) -> None:
@@ -95,19 +92,3 @@ def refuse_sharding(accelerator: Accelerator) -> None:
             f"{accelerator.distributed_type.value} splits the weights over processes, which is not supported: "
             "restoration networks fit one GPU; expected distributed_type: MULTI_GPU"
         )
-
-
-def batch_of(sample: dict[str, Any], options: Options, parts: Parts, device: torch.device) -> Batch:
-    """Bring a sample of the dataset to the device; of clean images, synthesise the degraded ones."""
-    if parts.synthesis is None:
-        degraded, reference = (sample[name].to(device, non_blocking=True) for name in ("lq", "gt"))
-        sharpened = reference
-    else:
-        degraded, reference, sharpened = parts.synthesis(sample)
-    if options.train.channels_last:
-        degraded = degraded.contiguous(memory_format=torch.channels_last)
-    targets = (
-        reference if sharp is False else sharpened
-        for sharp in (options.l1_gt_usm, options.percep_gt_usm, options.gan_gt_usm)
-    )
-    return Batch(degraded, reference, *targets)

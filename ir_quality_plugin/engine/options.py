@@ -29,6 +29,15 @@ class PathOptions(Section):
     pretrain_network_d: str | None = None
     param_key_d: str | None = "params"
     strict_load_d: bool = True
+    imagenet: str | None = Field(
+        None,
+        description="Of a scorer: start from ImageNet ResNet-50; a file in torchvision's layout, or IMAGENET1K_V2.",
+    )
+    pretrain_teacher: str | None = Field(
+        None, description="Of a scorer: start from a restoration teacher; the net_g file of a TeacherRestorationNet."
+    )
+    pretrain_network_t: str | None = Field(None, description="Of a scorer: the trained network that teaches it.")
+    param_key_t: str | None = "params"
     resume_state: str | None = Field(
         None, description="A state of an earlier run: experiments/NAME/training_states/ITER"
     )
@@ -58,6 +67,8 @@ class TrainOptions(Section):
     gan_opt: Typed | None = None
     ldl_opt: Typed | None = None
     quality_opt: Typed | list[Typed] | None = None
+    opinion_opt: Typed | None = Field(None, description="What a ScorerModel is trained with.")
+    decay_biases: bool = Field(True, description="Weight decay on biases and normalisation too.")
     net_d_iters: PositiveInt = 1
     net_d_init_iters: int = Field(0, ge=0)
 
@@ -80,6 +91,9 @@ class ValOptions(Section):
     suffix: str | None = Field(None, description="Read by BasicSR's tester alone.")
     pbar: bool = True
     metrics: dict[str, Typed] | None = None
+    best_by: str | None = Field(
+        None, description="The metric of the first validation set by which net_g_best is kept; of a ScorerModel srcc."
+    )
 
 
 class LoggerOptions(Section):
@@ -119,7 +133,7 @@ class SynthesisOptions(Section):
 
 
 class Options(SynthesisOptions):
-    """An option file of a restoration model, for BasicSR's trainer and for ours alike."""
+    """An option file: of a restoration model, for BasicSR's trainer and for ours alike, or of a scorer, for ours."""
 
     name: str = Field(min_length=1, pattern=r"^[^/\\]+$")
     model_type: str
@@ -129,6 +143,7 @@ class Options(SynthesisOptions):
     datasets: dict[str, Typed]
     network_g: Typed
     network_d: Typed | None = None
+    network_t: Typed | None = Field(None, description="Of a scorer: the network that teaches it.")
     path: PathOptions = PathOptions()
     train: TrainOptions
     val: ValOptions | None = None

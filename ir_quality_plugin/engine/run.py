@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import isfinite
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 from tqdm import tqdm
 
 from ..errors import UsageError
-from .build import Parts, is_validation
+from .checks import is_validation
 from .experiment import Experiment, Log
 from .guard import Guard
-from .objective import Step, Values
 from .options import Options
 from .preflight import check_space
-from .validation import Validation, validate
+from .step import Values
+from .task import Task
+from .validation import Validation
 
 # Weights, their average, two moments of the optimiser; and as much again while the next state is written.
 COPIES_A_STATE = 8
@@ -33,8 +34,7 @@ class Run:
         mapping: the same as BasicSR's mapping, completed.
         accelerator: of this process.
         experiment: its folder.
-        parts: what is trained.
-        step: that trains it.
+        task: what is trained, and how.
         say: how lines reach the user.
     """
 
@@ -44,17 +44,13 @@ class Run:
         mapping: dict[str, Any],
         accelerator: Accelerator,
         experiment: Experiment,
-        parts: Parts,
-        step: Step,
+        task: Task,
         say: Callable[[str], None],
     ) -> None:
         self.options, self.mapping, self.accelerator = options, mapping, accelerator
-        self.experiment, self.parts, self.step = experiment, parts, step
+        self.experiment, self.task, self.parts, self.step = experiment, task, task.parts, task.step
         self.say = say if accelerator.is_main_process else lambda line: None
-        self.metrics: dict[str, dict[str, Any]] = mapping.get("val", {}).get("metrics") or {}
-        higher = {name: metric["better"] == "higher" for name, metric in self.metrics.items()}
-        self.guard = Guard(options.train.guard, higher) if options.train.guard else None
-        self.higher = higher
+        self.guard = Guard(options.train.guard, task.higher) if options.train.guard else None
         self.best: dict[str, dict[str, dict[str, float]]] = {}
         self.done = 0
         self.stopped: str | None = None
@@ -93,7 +89,7 @@ class Run:
         return self.done
 
     def _parameters(self) -> int:
-        networks = [self.parts.generator, self.parts.discriminator]
+        networks = [self.parts.network, self.parts.discriminator]
         return sum(weight.numel() for network in networks if network is not None for weight in network.parameters())
 
     def _opening(self, datasets: Mapping[str, Any]) -> str:
@@ -105,7 +101,7 @@ class Run:
             f"{self.options.network_g['type']} {self._parameters() / 1e6:.2f} M parameters, {images}"
         )
 
-    def end(self) -> Path:
+    def end(self, datasets: Mapping[str, Any]) -> Path:
         """Write the last network, and say what was best and where everything is."""
         if self._saved != self.done or self.stopped:
             self.save(self.done)
@@ -114,7 +110,13 @@ class Run:
             f"best {name} {entry['value']:.4f} at iteration {entry['iter']:.0f} ({dataset})"
             for dataset, metrics in self.best.items()
             for name, entry in metrics.items()
+            if self.task.best_by in (None, name)
         ]
+        tests, lines = self.task.finish(self.experiment, datasets)
+        for test in tests:
+            self._record(test, kind="test")
+        for line in lines:
+            self.say(line)
         skipped = [f"{self.step.skipped} steps were skipped as not finite"] if self.step.skipped else []
         self.say(f"done: {'; '.join([*bests, *skipped, f'everything is in {self.experiment.folder}'])}")
         if self.board is not None:
@@ -162,10 +164,9 @@ class Run:
 
     def validates(self, iteration: int) -> bool:
         """Whether this iteration is followed by a validation."""
-        val = self.options.val
-        if val is None or not (self.metrics or val.save_img):
+        if self.options.val is None or not self.task.validates:
             return False
-        frequency = val.val_freq or self.options.train.total_iter
+        frequency = self.options.val.val_freq or self.options.train.total_iter
         return iteration % frequency == 0 or iteration == self.options.train.total_iter
 
     def validate(self, iteration: int, datasets: Mapping[str, Any]) -> str | None:
@@ -174,40 +175,31 @@ class Run:
         for name, dataset in datasets.items():
             if not is_validation(name):
                 continue
-            found = validate(
-                self.network(),
-                dataset,
-                self.metrics,
-                self.accelerator,
-                name,
-                iteration,
-                self.experiment.pictures if self.options.val and self.options.val.save_img else None,
-                self.options.manual_seed,
-            )
-            self._record(found)
-            if self.guard is not None and name == next(filter(is_validation, datasets)):
-                verdict = self._ask_guard(found) or verdict
+            found = self.task.validate(dataset, name, iteration, self.experiment.pictures)
+            improved = self._record(found)
+            if name == next(filter(is_validation, datasets)):
+                if self.task.best_by in improved:
+                    self._save_networks("best")
+                if self.guard is not None:
+                    verdict = self._ask_guard(found) or verdict
         return verdict
 
-    def network(self) -> torch.nn.Module:
-        """The network that is validated: the average where there is one."""
-        if self.parts.average is not None:
-            return self.parts.average.module
-        return self.accelerator.unwrap_model(self.parts.generator, keep_torch_compile=False)
-
-    def _record(self, found: Validation) -> None:
-        means = {metric: found.mean(metric) for metric in found.scores}
+    def _record(self, found: Validation, kind: str = "val") -> list[str]:
+        """Write down what a validation found; gives the metrics that are better than ever."""
+        means, improved = found.means(), []
         bests = self.best.setdefault(found.name, {})
         for metric, value in means.items():
-            sign = 1 if self.higher[metric] else -1
-            if metric not in bests or sign * value > sign * bests[metric]["value"]:
+            sign = 1 if self.task.higher[metric] else -1
+            if isfinite(value) and (metric not in bests or sign * value > sign * bests[metric]["value"]):
                 bests[metric] = {"value": value, "iter": found.iteration}
+                improved.append(metric)
         if self.log is not None:
-            self.log.write(kind="val", iter=found.iteration, dataset=found.name, mean=means, scores=found.scores)
+            self.log.write(kind=kind, iter=found.iteration, dataset=found.name, mean=means, scores=found.scores)
         if self.board is not None:
             for metric, value in means.items():
                 self.board.add_scalar(f"metrics/{found.name}/{metric}", value, found.iteration)
         self.say(f"iteration {found.iteration}, {found.name}: " + ", ".join(f"{m} {v:.4f}" for m, v in means.items()))
+        return improved
 
     def _ask_guard(self, found: Validation) -> str | None:
         if self.guard is None:
@@ -233,9 +225,7 @@ class Run:
 
         path = str(self.experiment.models / "net_g_guard_best.pth")
         self.accelerator.wait_for_everyone()
-        self.accelerator.unwrap_model(self.parts.generator, keep_torch_compile=False).load_state_dict(
-            read_network(path, "params")
-        )
+        self.parts.network.load_state_dict(read_network(path, "params"))
         if self.parts.discriminator is not None:
             best = read_network(str(self.experiment.models / "net_d_guard_best.pth"), "params")
             self.accelerator.unwrap_model(self.parts.discriminator).load_state_dict(best)
@@ -272,8 +262,7 @@ class Run:
         )
 
     def _save_networks(self, iteration: int | str) -> None:
-        generator = self.accelerator.unwrap_model(self.parts.generator, keep_torch_compile=False)
-        weights = {"params": generator.state_dict()}
+        weights = {"params": self.parts.network.state_dict()}
         if self.parts.average is not None:
             weights["params_ema"] = self.parts.average.module.state_dict()
         self.experiment.save_network("net_g", iteration, weights)

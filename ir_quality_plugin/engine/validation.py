@@ -41,6 +41,10 @@ class Validation:
         values = list(self.scores[metric].values())
         return sum(values) / len(values)
 
+    def means(self) -> dict[str, float]:
+        """The mean of every metric."""
+        return {metric: self.mean(metric) for metric in self.scores}
+
 
 def validate(
     network: nn.Module,

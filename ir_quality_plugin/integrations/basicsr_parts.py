@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError, UsageError, nearest
 from .basicsr_metrics import DEGRADED
-from .basicsr_options import registered
+from .basicsr_options import check_entry, registered
 from .options import LOSSES
 
 SCHEDULERS = {
@@ -58,6 +58,8 @@ def build_dataset(options: Mapping[str, Any], phase: str, scale: int) -> Any:
         return _build_dataset(complete)
     except KeyError as error:
         raise UsageError(f"datasets.{phase} has no {error}; {options['type']} needs it") from error
+    except UsageError as error:
+        raise UsageError(f"datasets.{phase}: {error}") from error
     except (AssertionError, OSError, ValueError, TypeError) as error:
         raise UsageError(f"datasets.{phase}: {options['type']} cannot be built: {error}") from error
 
@@ -128,6 +130,15 @@ def build_synthesis(mapping: Mapping[str, Any], device: torch.device) -> Any:
     from .basicsr_synthesis import Synthesis
 
     return Synthesis(mapping, device)
+
+
+def check_network_keys(options: Mapping[str, Any], where: str) -> None:
+    """Refuse a network that is not registered, and a key that it does not take.
+
+    Raises:
+        UsageError: names the nearest known one.
+    """
+    check_entry(registry.ARCH_REGISTRY, options, where)
 
 
 def check_dataset_keys(options: Mapping[str, Any], where: str) -> None:

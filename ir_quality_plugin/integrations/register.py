@@ -13,8 +13,8 @@ def register() -> list[str]:
     """Register with whichever of BasicSR and pyiqa is installed; a second call changes nothing.
 
     BasicSR gains the architectures `TeacherRestorationNet`, `TeacherIQAStudent`, `CKDN` and `CVRKD`, the losses, the
-    metrics `calculate_quality` and `calculate_pyiqa`, the models `Quality...Model` and the dataset
-    `DegradedOnTheFlyDataset`; pyiqa gains `irq_...` metrics.
+    metrics `calculate_quality` and `calculate_pyiqa`, the models `Quality...Model` and the datasets
+    `DegradedOnTheFlyDataset` and `QualityDataset`; pyiqa gains `irq_...` metrics.
 
     Returns:
         The packages that were there.
@@ -38,6 +38,7 @@ def register_basicsr() -> None:
     """Register with BasicSR's registries."""
     from basicsr.utils import registry
 
+    from ..data.judged import QualityDataset
     from . import basicsr_models
     from .basicsr_datasets import DegradedOnTheFlyDataset
     from .basicsr_metrics import calculate_pyiqa, calculate_quality
@@ -46,7 +47,7 @@ def register_basicsr() -> None:
     models = [getattr(basicsr_models, f"Quality{stock}Model") for stock in ("SR", "SRGAN", "ESRGAN", "RealESRGAN")]
     add(registry.ARCH_REGISTRY, {"TeacherRestorationNet": TeacherRestorationNet})
     add(registry.ARCH_REGISTRY, {kind.__name__: kind for kind in (TeacherIQAStudent, CKDN, CVRKD)})
-    add(registry.DATASET_REGISTRY, {"DegradedOnTheFlyDataset": DegradedOnTheFlyDataset})
+    add(registry.DATASET_REGISTRY, {kind.__name__: kind for kind in (DegradedOnTheFlyDataset, QualityDataset)})
     add(registry.LOSS_REGISTRY, PERCEPTUAL_TERMS)
     add(registry.METRIC_REGISTRY, {metric.__name__: metric for metric in (calculate_quality, calculate_pyiqa)})
     add(registry.MODEL_REGISTRY, {model.__name__: model for model in models})

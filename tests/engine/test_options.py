@@ -4,7 +4,7 @@ import pytest
 from engine_runs import RECIPES
 
 import ir_quality_plugin as irq
-from ir_quality_plugin.engine.build import check_all
+from ir_quality_plugin.engine.kinds import check_all
 from ir_quality_plugin.engine.options import read_options
 from ir_quality_plugin.engine.yaml12 import parse
 

@@ -47,7 +47,15 @@ def test_one_cpu_trains_by_the_command_of_its_header(tmp_path):
 def test_two_processes_of_one_cpu_train_by_their_script(tmp_path):
     more = [word for override in SHORT for word in ("--set", override)]
     finished = subprocess.run(
-        ["bash", str(LAUNCHES / "two_cpu_processes.sh"), "-opt", "recipes/smoke/sr_x4_ckdn.yml", "--root", str(tmp_path), *more],
+        [
+            "bash",
+            str(LAUNCHES / "two_cpu_processes.sh"),
+            "-opt",
+            "recipes/smoke/sr_x4_ckdn.yml",
+            "--root",
+            str(tmp_path),
+            *more,
+        ],
         cwd=RECIPES.parent,
         env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Start a network from ImageNet ResNet-50 weights, by an explicit call."""
+"""Start a network from ImageNet ResNet-50 weights, or from a restoration teacher, by an explicit call."""
 
 from __future__ import annotations
 
@@ -50,15 +50,53 @@ def initialise_from_imagenet(network: nn.Module, weights: WeightsEnum | str | Pa
 
     Source: all three releases start from ImageNet ResNet-50; deviations: none.
     """
+    places = _places_in(network)
+    placed = _place(_checked(_trunk(weights)), places)
+    return _filled(network, placed, places, "the ImageNet weights do")
+
+
+def initialise_from_teacher(network: nn.Module, teacher: Mapping[str, Tensor], origin: str) -> nn.Module:
+    """Copy a restoration teacher into the parts of a network that have the shape of its own, in place.
+
+    TeacherIQA's student takes all of it; CVRKD its encoder, as the backbone; CKDN the encoder's first layers.
+
+    Args:
+        network: one of our networks, of the teacher's widths.
+        teacher: state dict of a `RestorationTeacher`.
+        origin: of the state dict, for messages.
+
+    Returns:
+        The network.
+
+    Raises:
+        UsageError: the network is none of ours, or is itself a teacher.
+        CheckpointError: the teacher is incomplete, or of other widths than the network.
+
+    Source: TeacherIQA's student holds its teacher; deviation: for CVRKD and CKDN, whose papers start from ImageNet.
+    """
+    places = _places_in(network)
+    if isinstance(network, TeacherIQAStudent):
+        placed = {f"teacher.{name}": tensor for name, tensor in teacher.items()}
+        return _filled(network, placed, {"teacher": ("teacher",)}, f"{origin} does")
+    encoder = {name.removeprefix("encoder."): tensor for name, tensor in teacher.items() if name.startswith("encoder.")}
+    return _filled(network, _place(encoder, places), places, f"{origin} does")
+
+
+def _places_in(network: nn.Module) -> dict[str, tuple[str, ...]]:
     places = next((table for kind, table in PLACES.items() if isinstance(network, kind)), None)
     if places is None:
         known = ", ".join(kind.__name__ for kind in PLACES)
-        raise UsageError(f"cannot initialise a {type(network).__name__} from ImageNet weights; expected one of {known}")
+        raise UsageError(f"cannot initialise a {type(network).__name__} from other weights; expected one of {known}")
+    return places
+
+
+def _filled(
+    network: nn.Module, placed: Mapping[str, Tensor], places: Mapping[str, tuple[str, ...]], whose: str
+) -> nn.Module:
     own = network.state_dict()
-    placed = _place(_trunk(weights), places)
     targets = tuple(f"{target}." for group in places.values() for target in group)
     expected = {name: tensor for name, tensor in own.items() if name.startswith(targets)}
-    raise_unless_complete(placed, expected, [], f"the ImageNet weights do not fit this {type(network).__name__}")
+    raise_unless_complete(placed, expected, [], f"{whose} not fit this {type(network).__name__}")
     network.load_state_dict({**own, **placed})
     return network
 
@@ -77,18 +115,23 @@ def _trunk(weights: WeightsEnum | str | Path) -> Mapping[str, Tensor]:
         ) from error
 
 
-def _place(trunk: Mapping[str, Tensor], places: dict[str, tuple[str, ...]]) -> dict[str, Tensor]:
-    placed = {}
+def _checked(trunk: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     blocks = Counter(part for name in trunk for part, _, rest in [name.partition(".")] if rest.endswith("conv3.weight"))
     found = tuple(blocks[layer] for layer in ("layer1", "layer2", "layer3", "layer4"))
     if any(count > depth for count, depth in zip(found, RESNET50_DEPTHS, strict=True)):
         raise CheckpointError(
             f"the file has {found} bottlenecks in its four stages; expected ResNet-50's {RESNET50_DEPTHS}"
         )
+    strange = [name for name in trunk if name.partition(".")[0] not in (*TRUNK, "fc")]
+    if strange:
+        raise CheckpointError(f"the file holds {strange[0]}, which is no part of ResNet-50 in torchvision's layout")
+    return trunk
+
+
+def _place(trunk: Mapping[str, Tensor], places: Mapping[str, tuple[str, ...]]) -> dict[str, Tensor]:
+    placed = {}
     for name, tensor in trunk.items():
         part, _, rest = name.partition(".")
-        if part not in (*TRUNK, "fc"):
-            raise CheckpointError(f"the file holds {name}, which is no part of ResNet-50 in torchvision's layout")
         for target in places.get(part, ()):
             placed[f"{target}.{rest}"] = tensor
     return placed

@@ -1,9 +1,8 @@
-"""One training step: the generator's losses, the discriminator's, and the update of both."""
+"""Restoration networks: the generator's losses and the discriminator's, batches, validation by metrics."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -11,10 +10,11 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from ..losses.total import with_terms
-from .build import Parts
-from .options import TrainOptions
-
-Values = dict[str, Tensor]
+from .build import build
+from .options import Options
+from .step import Step, Values
+from .task import Task
+from .validation import Validation, validate
 
 
 class Batch(NamedTuple):
@@ -35,46 +35,17 @@ class Batch(NamedTuple):
     real: Tensor
 
 
-class Step:
-    """Train on batches, as BasicSR's SRModel, SRGANModel and ESRGANModel do, over any number of processes.
+class RestorationStep(Step):
+    """Train a restoration network, as BasicSR's SRModel, SRGANModel and ESRGANModel do."""
 
-    A step whose gradient is not finite changes no weight; it is counted.
-
-    Args:
-        parts: what is trained, and the losses.
-        options: `train` of the option file.
-        accelerator: of this process.
-
-    Attributes:
-        skipped: steps that changed nothing.
-        skipped_in_a_row: the last of them, up to now.
-    """
-
-    def __init__(self, parts: Parts, options: TrainOptions, accelerator: Accelerator) -> None:
-        self.parts, self.options, self.accelerator = parts, options, accelerator
-        self.skipped = self.skipped_in_a_row = 0
-        self._sound = True
-
-    def __call__(self, batches: Sequence[Batch], iteration: int) -> Values:
-        """Take one step over the batches of an iteration; gives what is logged, as means over them."""
-        self._schedule(iteration)
-        self._sound = True
-        models = [model for model in (self.parts.generator, self.parts.discriminator) if model is not None]
-        logs = []
-        for batch in batches:
-            for term in self.parts.terms:
-                term.calls = iteration - 1  # one view and one place of the warm-up an iteration
-            with self.accelerator.accumulate(*models):
-                restored, log = self._generator_backward(batch, iteration)
-                if self.parts.discriminator is not None:
-                    log |= self._discriminator_backward(restored, batch.real)
-                logs.append(log)
-        self._update()
-        names = dict.fromkeys(name for log in logs for name in log)
-        return {
-            name: torch.stack([log[name].detach().float().mean() for log in logs if name in log]).mean()
-            for name in names
-        }
+    def backward(self, batch: Batch, iteration: int) -> Values:
+        """Add the gradients of the generator's losses, and of the discriminator's."""
+        for term in self.parts.terms:
+            term.calls = iteration - 1  # one view and one place of the warm-up an iteration
+        restored, log = self._generator_backward(batch, iteration)
+        if self.parts.discriminator is not None:
+            log |= self._discriminator_backward(restored, batch.real)
+        return log
 
     def _generator_backward(self, batch: Batch, iteration: int) -> tuple[Tensor, Values]:
         parts, options = self.parts, self.options
@@ -159,40 +130,36 @@ class Step:
         self._sound &= bool((l_real + l_fake).detach().isfinite())
         return {"l_d_real": l_real, "l_d_fake": l_fake, "out_d_real": real, "out_d_fake": fake}
 
-    def _schedule(self, iteration: int) -> None:
-        """Set the learning rate of this iteration, warm-up included, as BasicSR does."""
-        if iteration > 1:
-            for scheduler in self.parts.schedulers:
-                scheduler.step()
-        if iteration < self.options.warmup_iter:
-            for optimiser in self.parts.optimisers:
-                for group in optimiser.param_groups:
-                    group["lr"] = group["initial_lr"] * iteration / self.options.warmup_iter
 
-    def _update(self) -> None:
-        """Move the weights of all networks, or, where anything is not finite on any process, of none."""
-        scaler = self.accelerator.scaler
-        weights = [[w for group in o.param_groups for w in group["params"]] for o in self.parts.optimisers]
-        learning = [
-            (optimiser, own)
-            for optimiser, own in zip(self.parts.optimisers, weights, strict=True)
-            if any(weight.grad is not None for weight in own)
-        ]
-        if scaler is not None:
-            self.accelerator.unscale_gradients()  # of all optimisers at once
-        limit = self.options.clip_grad_norm or math.inf
-        norms = [torch.nn.utils.clip_grad_norm_(own, limit) for _, own in learning]
-        sound = torch.stack([*norms, norms[0].new_tensor(1.0 if self._sound else math.nan)]).isfinite().all()
-        finite = not bool(self.accelerator.reduce((~sound).float(), "sum"))
-        for optimiser, _ in learning:
-            if finite and scaler is not None:
-                scaler.step(optimiser.optimizer)
-            elif finite:
-                optimiser.step()
-            optimiser.zero_grad()
-        if scaler is not None:
-            scaler.update()
-        self.skipped += not finite
-        self.skipped_in_a_row = 0 if finite else self.skipped_in_a_row + 1
-        if finite and self.parts.average is not None:
-            self.parts.average.update_parameters(self.accelerator.unwrap_model(self.parts.generator))
+class Restoration(Task):
+    """Train a restoration network, and validate it by `val.metrics`."""
+
+    def __init__(self, options: Options, mapping: dict[str, Any], accelerator: Accelerator) -> None:
+        self.options, self.accelerator = options, accelerator
+        self.parts = build(options, mapping, accelerator)
+        self.step = RestorationStep(self.parts, options.train, accelerator)
+        self.metrics: dict[str, dict[str, Any]] = mapping.get("val", {}).get("metrics") or {}
+        self.higher = {name: metric["better"] == "higher" for name, metric in self.metrics.items()}
+        self.best_by = options.val.best_by if options.val else None
+        self.validates = bool(options.val and (self.metrics or options.val.save_img))
+
+    def batch(self, sample: dict[str, Any]) -> Batch:
+        """Bring a sample of the dataset to the device; of clean images, synthesise the degraded ones."""
+        if self.parts.synthesis is None:
+            degraded, reference = (sample[name].to(self.accelerator.device, non_blocking=True) for name in ("lq", "gt"))
+            sharpened = reference
+        else:
+            degraded, reference, sharpened = self.parts.synthesis(sample)
+        if self.options.train.channels_last:
+            degraded = degraded.contiguous(memory_format=torch.channels_last)
+        targets = (
+            reference if sharp is False else sharpened
+            for sharp in (self.options.l1_gt_usm, self.options.percep_gt_usm, self.options.gan_gt_usm)
+        )
+        return Batch(degraded, reference, *targets)
+
+    def validate(self, dataset: Any, name: str, iteration: int, pictures: Path) -> Validation:
+        """Restore and score every image of a set."""
+        keep = pictures if self.options.val and self.options.val.save_img else None
+        seed = self.options.manual_seed
+        return validate(self.parts.best, dataset, self.metrics, self.accelerator, name, iteration, keep, seed)

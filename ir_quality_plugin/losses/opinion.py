@@ -1,0 +1,315 @@
+"""What a scorer is trained with: its distance from people's opinions, and the knowledge of its teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, NamedTuple
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn.functional import l1_loss, mse_loss
+
+from ..errors import UsageError
+from ..models import CKDN, CVRKD, TeacherIQAStudent
+from ..nn.pixels import Normalise
+from .distillation import alignment_penalty, block_distance, gradient_norm, rival_wins
+
+Log = dict[str, Tensor]
+
+
+class Judged(NamedTuple):
+    """Judged images of one step, P patches each, RGB in [0,1].
+
+    Attributes:
+        restored: (B,P,3,h,w).
+        mos: (B,) in the unit that the scorer is to give, higher is better.
+        degraded: (B,P,3,h,w), the input that was restored, at the same places; None where nobody asks for it.
+        reference: (B,P,3,h,w), the clean image at the same places.
+        clean: (B,P,3,h,w), clean patches of any content.
+        rival: (B,P,3,h,w), another restoration of the same content, at the same places.
+        rival_mos: (B,), its score.
+    """
+
+    restored: Tensor
+    mos: Tensor
+    degraded: Tensor | None = None
+    reference: Tensor | None = None
+    clean: Tensor | None = None
+    rival: Tensor | None = None
+    rival_mos: Tensor | None = None
+
+
+class OpinionLoss(nn.Module):
+    """The mean absolute distance of the scores from people's.
+
+        mean |score - mos| + gradient_weight * mean ||d score / d pixels||_1
+
+    Trains TeacherIQA's student, which is blind, and CVRKD's teacher, whose reference is aligned.
+
+    Args:
+        network: a `TeacherIQAStudent` or a `CVRKD`, trained in place.
+        normalisation: of the pixels before the network: "imagenet" or "none".
+        score_range: (lowest, highest) score, which the labels' nominal range is mapped to.
+        gradient_weight: of the gradient's norm, which makes a scorer harder to game; 0 for none.
+        gradient_step: change of each pixel that the norm is measured with, in units of the range [0,1].
+
+    Raises:
+        UsageError: a network that it does not train, or impossible numbers.
+
+    Source: TeacherIQA's student and CVRKD-IQA's teacher, as released; deviation: gradient_weight (2403.11397).
+    """
+
+    trains: tuple[type[nn.Module], ...] = (TeacherIQAStudent, CVRKD)
+    needs_teacher = False
+
+    def __init__(
+        self,
+        network: nn.Module,
+        normalisation: Literal["imagenet", "none"] = "imagenet",
+        score_range: tuple[float, float] = (0.0, 1.0),
+        gradient_weight: float = 0.0,
+        gradient_step: float = 0.01,
+    ) -> None:
+        super().__init__()
+        if not isinstance(network, self.trains):
+            known = " or ".join(kind.__name__ for kind in self.trains)
+            raise UsageError(f"{type(self).__name__} trains {known}; it was given a {type(network).__name__}")
+        if normalisation not in ("imagenet", "none"):
+            raise UsageError(f"normalisation={normalisation!r}; expected imagenet or none")
+        if len(score_range) != 2 or not score_range[0] < score_range[1]:
+            raise UsageError(f"score_range={score_range}; expected [lowest, highest]")
+        if gradient_weight < 0 or gradient_step <= 0:
+            raise UsageError(
+                f"gradient_weight={gradient_weight}, gradient_step={gradient_step}; expected at least 0, and above 0"
+            )
+        self.network: Any = network
+        self.normalise = Normalise() if normalisation == "imagenet" else nn.Identity()
+        self.normalisation, self.score_range = normalisation, (float(score_range[0]), float(score_range[1]))
+        self.gradient_weight, self.gradient_step = float(gradient_weight), float(gradient_step)
+
+    @property
+    def needs(self) -> set[str]:
+        """What of a `Judged` it asks for beside `restored` and `mos`."""
+        return {"reference"} if isinstance(self.network, CVRKD) else set()
+
+    def forward(self, judged: Judged, iteration: int) -> tuple[Tensor, Log]:
+        """Compute what is minimised.
+
+        Args:
+            judged: images and opinions of one step.
+            iteration: counted from 1.
+
+        Returns:
+            A scalar, lower is better, and its parts for the log; gradients reach the network's weights.
+        """
+        total, log = self.opinion(judged)
+        return self._regularised(total, log, judged)
+
+    def opinion(self, judged: Judged) -> tuple[Tensor, Log]:
+        """The distance from the opinions, and the parts of it for the log."""
+        distance = l1_loss(self.score(judged.restored, judged), mos_of(judged, self.network))
+        return distance, {"l_mos": distance}
+
+    def score(self, restored: Tensor, judged: Judged) -> Tensor:
+        """Score images (B,P,3,h,w) as inference does, (B,), or a score a patch where the network takes single ones."""
+        if isinstance(self.network, CVRKD):
+            return self.network(self.normalise(restored), self.normalise(given("reference", judged.reference))).score
+        return self.network(self.normalise(flat(restored))).score
+
+    def _regularised(self, total: Tensor, log: Log, judged: Judged) -> tuple[Tensor, Log]:
+        if self.gradient_weight:
+            with as_in_inference(self.network):
+                norms = gradient_norm(lambda images: self.score(images, judged), judged.restored, self.gradient_step)
+            norm = norms.mean()
+            total, log["gradient_norm"] = total + self.gradient_weight * norm, norm
+        return total, log
+
+
+class ConditionalDistillationLoss(OpinionLoss):
+    """CKDN's: preferences between two restorations first, then quality in both settings with aligned references.
+
+        phase 1:  preference_weight * MSE(preference, rival_wins(mos, rival_mos))
+        phase 2:  MSE(degraded_reference, mos) + MSE(full_reference, mos) + alignment_weight * alignment penalty
+
+    Args:
+        network: a `CKDN`.
+        preference_iter: iterations of phase 1; 0 for none.
+        preference_weight: of phase 1's term.
+        alignment_weight: of the alignment; 0 trains without conditional distillation.
+        alignment_form: "released", which squares the mean squared distance once more, or "paper".
+        elo_points: of Elo over the score range.
+        options: of `OpinionLoss`.
+
+    Source: CKDN, section 3, and the release's numbers; deviations: none.
+    """
+
+    trains = (CKDN,)
+
+    def __init__(
+        self,
+        network: nn.Module,
+        preference_iter: int = 0,
+        preference_weight: float = 0.5,
+        alignment_weight: float = 30.0,
+        alignment_form: Literal["released", "paper"] = "released",
+        elo_points: float = 1000.0,
+        **options: Any,
+    ) -> None:
+        super().__init__(network, **options)
+        if alignment_form not in ("released", "paper"):
+            raise UsageError(f"alignment_form={alignment_form!r}; expected released or paper")
+        if preference_iter < 0 or preference_weight < 0 or alignment_weight < 0 or elo_points <= 0:
+            raise UsageError(
+                f"preference_iter={preference_iter}, preference_weight={preference_weight}, "
+                f"alignment_weight={alignment_weight}, elo_points={elo_points}; expected none below 0, points above 0"
+            )
+        self.preference_iter, self.preference_weight = preference_iter, preference_weight
+        self.alignment_weight, self.alignment_form, self.elo_points = alignment_weight, alignment_form, elo_points
+
+    @property
+    def needs(self) -> set[str]:
+        """What of a `Judged` it asks for."""
+        return {"degraded", "reference", *(("rival",) if self.preference_iter else ())}
+
+    def forward(self, judged: Judged, iteration: int) -> tuple[Tensor, Log]:
+        """Compute what is minimised in the iteration's phase."""
+        if iteration <= self.preference_iter:
+            return self._preference(judged)
+        return self._regularised(*self.opinion(judged), judged)
+
+    def _preference(self, judged: Judged) -> tuple[Tensor, Log]:
+        rival, rival_mos = given("rival", judged.rival), given("rival_mos", judged.rival_mos)
+        restored, rival = (self.normalise(flat(images)) for images in (judged.restored, rival))
+        found = self.network(restored, rival=rival).preference.score
+        low, high = self.score_range
+        mos, rival_mos = ((a_patch(own, judged.restored) - low) / (high - low) for own in (judged.mos, rival_mos))
+        distance = mse_loss(found, rival_wins(mos, rival_mos, self.elo_points))
+        return self.preference_weight * distance, {"l_preference": distance}
+
+    def opinion(self, judged: Judged) -> tuple[Tensor, Log]:
+        """Quality in both settings, and the alignment of degraded with pristine images."""
+        guides = given("degraded", judged.degraded), given("reference", judged.reference)
+        restored, degraded, pristine = (self.normalise(flat(images)) for images in (judged.restored, *guides))
+        found = self.network(restored, degraded, pristine)
+        mos = a_patch(judged.mos, judged.restored)
+        log = {
+            "l_mos": mse_loss(found.degraded_reference.score, mos),
+            "l_full_reference": mse_loss(found.full_reference.score, mos),
+            "l_alignment": alignment_penalty(found.alignment, self.alignment_form),
+        }
+        return log["l_mos"] + log["l_full_reference"] + self.alignment_weight * log["l_alignment"], log
+
+    def score(self, restored: Tensor, judged: Judged) -> Tensor:
+        """The degraded-reference score of each patch, which inference uses."""
+        pair = restored, given("degraded", judged.degraded)
+        return self.network(*(self.normalise(flat(images)) for images in pair)).degraded_reference.score
+
+
+class ContentVariantDistillationLoss(OpinionLoss):
+    """CVRKD's student: opinions, and the teacher's difference features, block by block.
+
+        mean |score - mos| + distillation_weight * sum over blocks of MSE(own difference block, the teacher's)
+
+    The student sees any clean image, the fixed teacher the aligned one.
+
+    Args:
+        network: the student, a `CVRKD`.
+        teacher: a trained `CVRKD` of as many blocks of the same width; frozen, and no part of a checkpoint.
+        distillation_weight: of the blocks' distance; 0 trains without a teacher's knowledge.
+        options: of `OpinionLoss`.
+
+    Source: CVRKD-IQA, section 3.3; deviation: all blocks of the difference mixer, as the paper intends.
+    """
+
+    trains = (CVRKD,)
+    needs_teacher = True
+
+    def __init__(
+        self, network: nn.Module, teacher: nn.Module, distillation_weight: float = 1.0, **options: Any
+    ) -> None:
+        super().__init__(network, **options)
+        if not isinstance(teacher, CVRKD):
+            raise UsageError(f"network_t is a {type(teacher).__name__}; expected a CVRKD that was trained before")
+        pair: tuple[Any, Any] = network, teacher
+        blocks = [len(own.difference_encoder.blocks) for own in pair]
+        if blocks[0] != blocks[1]:
+            raise UsageError(f"the student's difference mixer has {blocks[0]} blocks, the teacher's {blocks[1]}")
+        if distillation_weight < 0:
+            raise UsageError(f"distillation_weight={distillation_weight}; expected at least 0")
+        # A tuple hides the teacher from the student's parameters, mode and checkpoint.
+        self._teacher = (teacher.eval().requires_grad_(False),)
+        self.distillation_weight = float(distillation_weight)
+
+    @property
+    def teacher(self) -> CVRKD:
+        """The fixed teacher."""
+        return self._teacher[0]
+
+    @property
+    def needs(self) -> set[str]:
+        """What of a `Judged` it asks for."""
+        return {"reference", "clean"}
+
+    def _apply(self, fn: Any, recurse: bool = True) -> ContentVariantDistillationLoss:
+        self.teacher._apply(fn, recurse)
+        super()._apply(fn, recurse)
+        return self
+
+    def opinion(self, judged: Judged) -> tuple[Tensor, Log]:
+        """The distance from the opinions and from the teacher's difference features."""
+        guides = given("reference", judged.reference), given("clean", judged.clean)
+        restored, reference, clean = (self.normalise(images) for images in (judged.restored, *guides))
+        found = self.network(restored, clean)
+        log = {"l_mos": l1_loss(found.score, judged.mos)}
+        with torch.no_grad():
+            taught = self.teacher(restored, reference)
+        log["l_distillation"] = block_distance(found.difference_blocks, taught.difference_blocks)
+        return log["l_mos"] + self.distillation_weight * log["l_distillation"], log
+
+    def score(self, restored: Tensor, judged: Judged) -> Tensor:
+        """The score against any clean image, (B,)."""
+        return self.network(self.normalise(restored), self.normalise(given("clean", judged.clean))).score
+
+
+@contextmanager
+def as_in_inference(network: nn.Module) -> Iterator[None]:
+    """Leave dropout and batch statistics out of it: two calls inside of the block differ by their images alone."""
+    mode = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(mode)
+
+
+def flat(images: Tensor) -> Tensor:
+    """Give (B,P,3,h,w) as (B*P,3,h,w)."""
+    return rearrange(images, "b p c h w -> (b p) c h w")
+
+
+def a_patch(mos: Tensor, images: Tensor) -> Tensor:
+    """Repeat (B,) scores for each of the P patches of (B,P,3,h,w)."""
+    return mos.repeat_interleave(images.shape[1])
+
+
+def mos_of(judged: Judged, network: nn.Module) -> Tensor:
+    """The opinions, one for each score that the network gives."""
+    return judged.mos if isinstance(network, CVRKD) else a_patch(judged.mos, judged.restored)
+
+
+def given(name: str, images: Tensor | None) -> Tensor:
+    """What a loss cannot do without.
+
+    Raises:
+        UsageError: it is not there.
+    """
+    if images is None:
+        raise UsageError(f"{name} is missing; expected it in the sample: the labels must name it")
+    return images
+
+
+OPINION_LOSSES: dict[str, type[OpinionLoss]] = {
+    kind.__name__: kind for kind in (OpinionLoss, ConditionalDistillationLoss, ContentVariantDistillationLoss)
+}
