@@ -42,6 +42,9 @@ def label(
             "--weight", help="NAME=NUMBER for a metric or teacher_statistics; repeatable.", show_default=False
         ),
     ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="A PNG to draw: some inputs and their restorations, best label first.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = os.cpu_count() or 1,
 ) -> None:
     """Label restored images by a consensus of metrics that see the clean image. NO human opinion is in these labels.
@@ -61,7 +64,21 @@ def label(
     typer.echo(f"{out}: {done.images} labels by {', '.join(f'{n} ({w:.3g})' for n, w in done.weights.items())}")
     if judge is None:
         typer.echo("Without --teacher, these are pixel metrics alone: they agree poorly with people about GANs.")
+    if sheet is not None:
+        draw(out, sheet)
     list_failures(done.failures, len(triplets), "have no label")
+
+
+def draw(labels: Path, sheet: Path) -> None:
+    """Draw some of the labelled images: labels are to be looked at before anything is trained on them."""
+    from ..checkpoints.write import whole
+    from ..data.readers import read_labels
+    from ..report.label_sheet import label_sheet
+
+    picture = label_sheet(read_labels("csv", labels))
+    with whole(sheet) as unfinished:
+        picture.save(unfinished, "png")
+    typer.echo(f"{sheet}: look at them before anything is trained on these labels")
 
 
 def saved_network(weights: Path, options: Path | None) -> SavedNetwork:

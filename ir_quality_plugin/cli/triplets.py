@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated
 
@@ -53,8 +54,7 @@ def triplets(
             f"--network-options was given {len(network_options)} times for {len(networks or [])} networks; expected "
             "one each, or none where each stands in its run's folder"
         )
-    given = network_options or [None for _ in networks or []]
-    own = [saved_network(weights, options) for weights, options in zip(networks or [], given, strict=True)]
+    own = [saved_network(*pair) for pair in zip_longest(networks or [], network_options or [])]
     making = Making(seed, crop, tuple(scales or Making.scales), inputs, restorations)
     listed = list_images(photographs)
     made = make_triplets(listed, out, making, own, workers)

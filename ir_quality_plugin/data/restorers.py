@@ -23,6 +23,7 @@ INTERPOLATIONS = {
     "bicubic": cv2.INTER_CUBIC,
     "lanczos": cv2.INTER_LANCZOS4,
 }
+FRAME_PX = 12
 GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -106,7 +107,10 @@ def _point_spread(sigma_px: float) -> np.ndarray:
 
 
 def _each_channel(picture: Picture, apply: Callable[[np.ndarray], np.ndarray]) -> Picture:
-    return np.stack([apply(picture[..., channel]) for channel in range(3)], axis=-1)
+    """Apply to each channel within a mirrored frame: a deconvolution takes the picture's edge for one of its own."""
+    framed = np.pad(picture, ((FRAME_PX, FRAME_PX), (FRAME_PX, FRAME_PX), (0, 0)), mode="reflect")
+    done = np.stack([apply(framed[..., channel]) for channel in range(3)], axis=-1)
+    return done[FRAME_PX:-FRAME_PX, FRAME_PX:-FRAME_PX]
 
 
 def _noise(shape: tuple[int, ...], draw: random.Random) -> np.ndarray:
@@ -222,7 +226,7 @@ def chequered_texture(case: Case, draw: random.Random) -> Picture:
     coarse, detail = _coarse_and_detail(case, draw)
     rows, columns = np.indices(detail.shape[:2]) // draw.choice((1, 2))
     chequers = np.where((rows + columns) % 2, 1, -1).astype(np.float32)
-    return coarse + draw.uniform(0.3, 0.9) * detail + draw.uniform(0.2, 0.7) * _modulated(chequers, detail)
+    return coarse + draw.uniform(0.2, 0.8) * detail + draw.uniform(0.4, 1.4) * _modulated(chequers, detail)
 
 
 def _modulated(pattern: np.ndarray, detail: Picture) -> Picture:

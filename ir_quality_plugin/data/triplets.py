@@ -27,7 +27,7 @@ SPOIL = Degrader(
         "correlated_noise", "poisson_noise", "jpeg", "webp", "jpeg2000",
     ],
     steps=(1, 2),
-    levels=(1, 4),
+    levels=(1, 3.5),
 )  # fmt: skip
 FAINT = Degrader(["gaussian_noise", "poisson_noise", "jpeg", "gaussian_blur"], steps=(0, 1), levels=(1, 2.5))
 PLACES = 4
