@@ -13,7 +13,7 @@ from ..errors import UsageError
 if TYPE_CHECKING:
     from ..integrations.saved_networks import SavedNetwork
 
-METRICS = ("ssim", "ms_ssim", "fsim", "vsi", "gmsd")
+METRICS = ("fsim", "vsi", "gmsd")
 SHOWN = 20
 
 

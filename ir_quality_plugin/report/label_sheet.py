@@ -1,4 +1,4 @@
-"""Labelled restorations side by side, best first, so that labels can be looked at before anything is trained on them."""
+"""Labelled restorations side by side, best first: labels are to be looked at before they are trained on."""
 
 from __future__ import annotations
 
