@@ -257,8 +257,8 @@ def read_triplets(path: Path, folder: Path | None = None) -> list[Triplet]:
     empty = [line for line, entry in enumerate(entries, 2) if not entry["image"] or not entry["reference"]]
     if empty:
         raise UsageError(
-            f"{path}, line {empty[0]} and {len(empty) - 1} more: no image or no reference; expected both: these labels "
-            "compare with the clean image; remove such rows"
+            f"{path}, line {empty[0]}: no image or no reference ({len(empty)} such rows); expected both: what labels "
+            "such a table compares with the clean image; remove them"
         )
     return [
         Triplet(

@@ -189,7 +189,7 @@ def partial(case: Case, draw: random.Random) -> Picture:
     start = case.enlarged()
     missing = case.clean - start
     fine, middle = missing - _smooth(missing, 1), _smooth(missing, 1) - _smooth(missing, 2.5)
-    found = [draw.uniform(0.6, 1)]
+    found = [draw.uniform(0.25, 1)]
     for _ in range(2):
         found.append(found[-1] * draw.uniform(0.2, 0.95))
     return start + found[0] * _smooth(missing, 2.5) + found[1] * middle + found[2] * fine
@@ -198,7 +198,7 @@ def partial(case: Case, draw: random.Random) -> Picture:
 def _coarse_and_detail(case: Case, draw: random.Random) -> tuple[Picture, Picture]:
     """What an imitated GAN gets right, and the detail of the clean picture that it is to imitate."""
     start, sigma_px = case.enlarged(), draw.uniform(1, 2)
-    coarse = _smooth(start + draw.uniform(0.7, 1) * (case.clean - start), sigma_px)
+    coarse = _smooth(start + draw.uniform(0.4, 1) * (case.clean - start), sigma_px)
     return coarse, case.clean - _smooth(case.clean, sigma_px)
 
 
