@@ -239,17 +239,8 @@ def read_csv(path: Path) -> LabelTable:
 def read_triplets(path: Path, folder: Path | None = None) -> list[Triplet]:
     """A CSV with the columns image and reference, and any of degraded, content, distortion: nothing is judged yet.
 
-    Without a content, the reference names it; a column `method` may stand for the distortion.
-
-    Args:
-        path: of the file.
-        folder: that its paths are relative to; None for the file's own.
-
-    Returns:
-        A triplet a line, in order; no file of theirs is looked for.
-
-    Raises:
-        UsageError: no such table, no rows, or a row without an image or a reference.
+    Paths are relative to `folder`, or to the file's own. Without a content, the reference names it. No image is looked
+    for; a table that cannot be read, or a row without an image or a reference, is a UsageError.
     """
     home, entries = folder or path.parent, _csv(path, ("image", "reference"))
     if not entries:

@@ -25,7 +25,8 @@ def label_sheet(table: LabelTable, rows: int = 12) -> Image.Image:
         An RGB picture; larger images are reduced to fit.
     """
     groups = [list(group) for _, group in groupby(sorted(table.rows, key=_source), key=_source)]
-    shown = [groups[round(index * (len(groups) - 1) / max(rows - 1, 1))] for index in range(min(rows, len(groups)))]
+    rows = min(rows, len(groups))
+    shown = [groups[round(index * (len(groups) - 1) / max(rows - 1, 1))] for index in range(rows)]
     columns = min(max(map(len, shown)), MOST_COLUMNS) + 2
     step, row_px = TILE_PX + GAP_PX, TILE_PX + LABEL_PX
     sheet = Image.new("RGB", (columns * step + GAP_PX, len(shown) * row_px + GAP_PX), PAPER)
