@@ -36,6 +36,25 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Triplet:
+    """One restored image that nobody has judged, and what it was made of.
+
+    Attributes:
+        image: path of the restored image.
+        reference: path of its clean image.
+        degraded: path of the input that it was restored from, where there is one.
+        content: what it shows.
+        distortion: the method that restored it, where it is named.
+    """
+
+    image: Path
+    reference: Path
+    degraded: Path | None
+    content: str
+    distortion: str | None
+
+
+@dataclass(frozen=True)
 class LabelTable:
     """A set of judged images.
 

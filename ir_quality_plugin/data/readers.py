@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError, nearest
-from .labels import LabelTable, Row, checked
+from .labels import LabelTable, Row, Triplet, checked
 
 
 def read_labels(layout: str, root: str | Path) -> LabelTable:
@@ -234,6 +234,33 @@ def read_csv(path: Path) -> LabelTable:
     scores = [row.mos for row in listed]
     span = (min(scores), max(scores)) if min(scores) < max(scores) else (min(scores), min(scores) + 1)
     return checked(path.parent.name or path.stem, listed, span, column == "mos", str(path), None)
+
+
+def read_triplets(path: Path, folder: Path | None = None) -> list[Triplet]:
+    """A CSV with the columns image and reference, and any of degraded, content, distortion: nothing is judged yet.
+
+    Paths are relative to `folder`, or to the file's own. Without a content, the reference names it. No image is looked
+    for; a table that cannot be read, or a row without an image or a reference, is a UsageError.
+    """
+    home, entries = folder or path.parent, _csv(path, ("image", "reference"))
+    if not entries:
+        raise UsageError(f"{path} lists no image; expected the columns image,reference and at least one row")
+    empty = [line for line, entry in enumerate(entries, 2) if not entry["image"] or not entry["reference"]]
+    if empty:
+        raise UsageError(
+            f"{path}, line {empty[0]}: no image or no reference ({len(empty)} such rows); expected both: what labels "
+            "such a table compares with the clean image; remove them"
+        )
+    return [
+        Triplet(
+            home / entry["image"],
+            home / entry["reference"],
+            home / entry["degraded"] if entry.get("degraded") else None,
+            entry.get("content") or entry.get("scene") or Path(entry["reference"]).stem,
+            entry.get("distortion") or entry.get("method") or None,
+        )
+        for entry in entries
+    ]
 
 
 def _csv(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
