@@ -58,6 +58,8 @@ def label(
 
     if teacher_options is not None and teacher is None:
         raise UsageError("--teacher-options without --teacher; expected the weights as well")
+    if out.resolve() == table.resolve():
+        raise UsageError(f"--out {out} is the table itself, and would lose what it holds; expected another name")
     triplets = read_triplets(table, images)
     judge = None if teacher is None else saved_network(teacher, teacher_options)
     done = label_all(triplets, out, metrics or METRICS, judge, _weights(weights or []), workers)

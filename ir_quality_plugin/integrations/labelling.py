@@ -18,12 +18,13 @@ from ..checkpoints.write import whole
 from ..data.labels import Triplet
 from ..data.workers import spread_work
 from ..errors import ImageError, UsageError
-from ..metrics.consensus import consensus, family_weights
+from ..metrics.consensus import check_weights, consensus, family_weights
 from .judges import Judges
 from .saved_networks import SavedNetwork
 
 COLUMNS = ("image", "reference", "degraded", "mos", "content", "distortion")
-PAIR = tuple[str, str]
+Pair = tuple[str, str]
+Item = tuple[Triplet, Pair, list[str]]
 
 
 class Labelled(NamedTuple):
@@ -76,12 +77,8 @@ def label(
     balance = _balance(judges, weights)
     log = ScoreLog(out.with_suffix(".scores.jsonl"))
     pairs, failures = _digests(triplets)
-    work: dict[PAIR, tuple[Triplet, PAIR, list[str]]] = {}
-    for triplet, pair in zip(triplets, pairs, strict=True):
-        missing = [name for name in balance if judges.identities[name] not in log.scores.get(pair or ("", ""), {})]
-        if pair and missing:
-            work.setdefault(pair, (triplet, pair, missing))
-    reasons = _judge_all(list(work.values()), log, judges.identities, (tuple(metrics), teacher), workers)
+    work = _missing(triplets, pairs, log, judges.identities)
+    reasons = _judge_all(work, log, judges.identities, (tuple(metrics), teacher), workers)
     rows = []
     for triplet, pair in zip(triplets, pairs, strict=True):
         if pair is None:
@@ -106,10 +103,12 @@ def _balance(judges: Judges, weights: Mapping[str, float] | None) -> dict[str, f
     for name in weights or {}:
         if name not in balance:
             raise UsageError(f"a weight is given for {name!r}; expected one of {', '.join(balance)}")
-    return {**balance, **(weights or {})}
+    balance |= weights or {}
+    check_weights(balance)
+    return balance
 
 
-def _digests(triplets: Sequence[Triplet]) -> tuple[list[PAIR | None], Counter[str]]:
+def _digests(triplets: Sequence[Triplet]) -> tuple[list[Pair | None], Counter[str]]:
     """A digest of the bytes of each image and its reference; None, and the reason, where a file cannot be read."""
 
     @cache
@@ -117,7 +116,7 @@ def _digests(triplets: Sequence[Triplet]) -> tuple[list[PAIR | None], Counter[st
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:32]
 
-    pairs: list[PAIR | None] = []
+    pairs: list[Pair | None] = []
     failures: Counter[str] = Counter()
     for triplet in triplets:
         try:
@@ -161,7 +160,7 @@ class ScoreLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.scores: dict[PAIR, dict[str, float]] = {}
+        self.scores: dict[Pair, dict[str, float]] = {}
         content = path.read_bytes() if path.is_file() else b""
         for line in content.split(b"\n"):
             try:
@@ -171,7 +170,7 @@ class ScoreLog:
                 continue
         self._torn = bool(content) and not content.endswith(b"\n")
 
-    def add(self, pair: PAIR, scores: Mapping[str, float]) -> None:
+    def add(self, pair: Pair, scores: Mapping[str, float]) -> None:
         """Append the scores of one pair, by identity."""
         line = json.dumps({"image": pair[0], "reference": pair[1], "scores": dict(scores)}) + "\n"
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -181,13 +180,26 @@ class ScoreLog:
         self.scores.setdefault(pair, {}).update(scores)
 
 
+def _missing(
+    triplets: Sequence[Triplet], pairs: Sequence[Pair | None], log: ScoreLog, identities: Mapping[str, str]
+) -> list[Item]:
+    """What is to be computed: each pair once, with the metrics that the log has no score of."""
+    work: dict[Pair, Item] = {}
+    for triplet, pair in zip(triplets, pairs, strict=True):
+        if pair is not None and pair not in work:
+            names = [name for name, identity in identities.items() if identity not in log.scores.get(pair, {})]
+            if names:
+                work[pair] = (triplet, pair, names)
+    return list(work.values())
+
+
 def _judge_all(
-    work: list[tuple[Triplet, PAIR, list[str]]],
+    work: list[Item],
     log: ScoreLog,
     identities: Mapping[str, str],
     judges: tuple[tuple[str, ...], SavedNetwork | None],
     workers: int,
-) -> dict[PAIR, str]:
+) -> dict[Pair, str]:
     """Compute what is missing and log it; gives the reasons of those that could not be judged."""
     reasons = {}
     done = spread_work(_prepare, judges, work, workers) if work else iter(())
@@ -202,7 +214,7 @@ def _judge_all(
 def _prepare(metrics: tuple[str, ...], teacher: SavedNetwork | None) -> Any:
     judges = Judges(metrics, teacher)
 
-    def judge(item: tuple[Triplet, PAIR, list[str]]) -> tuple[PAIR, dict[str, float], str]:
+    def judge(item: Item) -> tuple[Pair, dict[str, float], str]:
         triplet, pair, names = item
         try:
             return pair, judges(triplet.image, triplet.reference, names), ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,11 @@ class SavedNetwork:
         """Build it on the CPU, frozen and in eval mode.
 
         Raises:
-            UsageError: an unknown type, or options that do not build it.
+            UsageError: an unknown type, options that do not build it, or no BasicSR.
             CheckpointError: weights that are missing, damaged or another network's.
         """
+        if find_spec("basicsr") is None:
+            raise UsageError("basicsr is not installed; pip install 'ir-quality-plugin[basicsr]', as irq doctor says")
         register_basicsr()
         from .basicsr_options import check_entry, registry
         from .basicsr_parts import build_network

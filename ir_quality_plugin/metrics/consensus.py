@@ -57,12 +57,21 @@ def consensus(
             f"scores of {', '.join(scores) or 'no metric'} with weights of {', '.join(weights) or 'none'}; "
             "expected a weight and a direction for each metric"
         )
+    check_weights(weights)
     total = sum(weights.values())
-    if not all(np.isfinite(weight) and weight >= 0 for weight in weights.values()) or not total > 0:
-        raise UsageError(f"weights={dict(weights)}; expected finite numbers of at least 0, and one above 0")
     return np.sum(
         [weights[name] / total * share_beaten(scores[name], higher_is_better[name]) for name in scores], axis=0
     )
+
+
+def check_weights(weights: Mapping[str, float]) -> None:
+    """Refuse weights that no mean can be taken with.
+
+    Raises:
+        UsageError: one that is negative, NaN or infinite, or all 0.
+    """
+    if not all(np.isfinite(weight) and weight >= 0 for weight in weights.values()) or not sum(weights.values()) > 0:
+        raise UsageError(f"weights={dict(weights)}; expected finite numbers of at least 0, and one above 0")
 
 
 def family_weights(families: Mapping[str, str]) -> dict[str, float]:

@@ -150,12 +150,21 @@ def test_bad_images_are_said_once_and_exit_with_one(run, pairs):
         (("--teacher-options", "x.yml"), "--teacher-options without --teacher"),
         (("--teacher", "x.pth", "--teacher-options", "missing.yml"), "missing.yml cannot be read"),
         (("--out", "labels.txt"), "ends in .csv"),
+        (("--metric", "gmsd", "--weight", "gmsd=nan"), "expected finite numbers"),
     ],
 )
 def test_a_wrong_call_of_label_exits_with_two(run, pairs, arguments, message):
     code, out, err = run("label", "--table", pairs / "pairs.csv", *arguments)
     assert (code, out) == (2, "")
     assert message in err
+
+
+def test_a_table_of_human_scores_is_not_overwritten(run, pairs):
+    before = (pairs / "pairs.csv").read_bytes()
+    code, _, err = run("label", "--table", pairs / "pairs.csv", "--out", pairs / "pairs.csv")
+    assert code == 2
+    assert "is the table itself" in err
+    assert (pairs / "pairs.csv").read_bytes() == before
 
 
 @pytest.mark.parametrize(
