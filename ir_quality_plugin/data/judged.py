@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ class QualityDataset(torch.utils.data.Dataset[dict[str, Any]]):
     Args:
         opt: `layout`, of `read_labels`, and `dataroot`, what it reads. `split`: {shares, by, seed} of
             `LabelTable.split`, whose parts are train, val and test in this order, chosen by `part` (the phase, if it is
-            left out); without `split` the whole table. For training `crop_px`, `patches` (1), `use_hflip`, `use_rot`.
+            left out); without `split` the whole table. `leave_out`: beginnings of names of distortions. For training `crop_px`, `patches` (1), `use_hflip`, `use_rot`.
             `references`: a folder of clean images of any content. `degraded_scale`: where the set names no degraded
             input, it is the reference reduced by that factor. `in_memory` decodes each image once, to eight bits.
             `needs`, `score_range` and `phase` come from what is trained.
@@ -45,9 +45,8 @@ class QualityDataset(torch.utils.data.Dataset[dict[str, Any]]):
     def __init__(self, opt: Mapping[str, Any]) -> None:
         self.training = opt["phase"] == "train"
         self.needs = set(opt.get("needs") or ())
-        self.table = part_of(
-            read_labels(opt["layout"], opt["dataroot"]), opt.get("split"), opt.get("part"), opt["phase"]
-        )
+        table = without(read_labels(opt["layout"], opt["dataroot"]), opt.get("leave_out") or ())
+        self.table = part_of(table, opt.get("split"), opt.get("part"), opt["phase"])
         self.rows, self.root = self.table.rows, Path(opt["dataroot"])
         self.notes = self.table.notes
         self.score_range: tuple[float, float] = tuple(opt.get("score_range") or (0.0, 1.0))
@@ -171,6 +170,19 @@ class QualityDataset(torch.utils.data.Dataset[dict[str, Any]]):
     def _cut(self, image: Tensor, origins: list[Origin], change: Callable[[Tensor], Tensor]) -> Tensor:
         """P patches of an image (3,H,W), mirrored where it is smaller than one, as (P,3,h,w)."""
         return change(take_patches(mirror_to(image[None], self.side_px, self.side_px), origins, self.side_px)[0])
+
+
+def without(table: LabelTable, left_out: Sequence[str]) -> LabelTable:
+    """The rows whose distortion begins with none of these.
+
+    Raises:
+        UsageError: one that no row has, so that a misspelt one is not passed over.
+    """
+    kinds = {row.distortion or "" for row in table.rows}
+    for start in left_out:
+        if not any(kind.startswith(str(start)) for kind in kinds):
+            raise UsageError(f"{table.name}: leave_out={start!r} is no distortion of it; it has {sorted(kinds)[:8]}")
+    return table.only(lambda row: not (row.distortion or "").startswith(tuple(map(str, left_out))))
 
 
 def part_of(table: LabelTable, split: Mapping[str, Any] | None, part: str | None, phase: str) -> LabelTable:

@@ -60,7 +60,7 @@ def read_pipal(root: Path) -> LabelTable:
         for listed in sorted(labels.glob("*.txt")):
             for line in listed.read_text().split():
                 name, score = line.split(",")
-                content, kind, _ = Path(name).stem.split("_")
+                content, kind = Path(name).stem.split("_", 1)  # group and number: 00_05
                 image = images.get(name, folders[0] / name)
                 yield Row(image, _number(score, str(listed)), content, references / f"{content}.bmp", distortion=kind)
 

@@ -133,6 +133,16 @@ def test_impossible_options_are_refused(labels, options, said):
         dataset(labels, **options)
 
 
+def test_distortions_are_left_out_by_the_beginning_of_their_names(labels):
+    lines = labels.read_text().splitlines()
+    labels.write_text(
+        "\n".join([f"{lines[0]},distortion", *(f"{line},0{i % 3}_{i}" for i, line in enumerate(lines[1:]))])
+    )
+    assert len(dataset(labels, leave_out=["01", "02_5"])) == 12 - 4 - 1
+    with pytest.raises(irq.UsageError, match=r"leave_out='07' is no distortion of it; it has \['00_0'"):
+        dataset(labels, leave_out=["07"])
+
+
 def test_one_restoration_alone_has_no_rival(labels):
     lines = labels.read_text().splitlines()
     labels.write_text("\n".join([*lines[:1], *lines[1::3]]))

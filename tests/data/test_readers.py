@@ -32,7 +32,7 @@ def make_pipal(root):
         (root / "Train_Label").mkdir(exist_ok=True)
         lines = [f"{name},{1400 + 10 * int(name[7])}" for name in names if name.startswith(f"A000{i}")]
         (root / "Train_Label" / f"A000{i}.txt").write_text("\n".join(lines) + "\n")
-    return {"images": 4, "contents": {"A0001", "A0002"}, "quality": 0.5, "distortions": {"00", "03"}}
+    return {"images": 4, "contents": {"A0001", "A0002"}, "quality": 0.5, "distortions": {"00_00", "03_00"}}
 
 
 def make_kadid10k(root):
