@@ -32,7 +32,8 @@ app = typer.Typer(
 )
 app.command("score", epilog="Example: irq score restored/ --degraded lq/ --scorer ckdn --weights ckdn.pth")(score.score)
 app.command(
-    "evaluate", epilog="Example: irq evaluate --restored A=a/ --restored B=b/ --degraded lq/ --scorer ckdn-s --out result"
+    "evaluate",
+    epilog="Example: irq evaluate --restored A=a/ --restored B=b/ --degraded lq/ --scorer ckdn-s --out result",
 )(evaluate.evaluate)
 app.command("train", epilog="Example: irq train -opt recipes/smoke/sr_x4_ckdn.yml --set train.total_iter=100")(
     train.train

@@ -20,7 +20,9 @@ SHOWN = 5
 def evaluate(
     restored: Annotated[
         list[str],
-        typer.Option(metavar="NAME=DIR", help="A method and the folder of its images; once a method.", show_default=False),
+        typer.Option(
+            metavar="NAME=DIR", help="A method and the folder of its images; once a method.", show_default=False
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the results.", show_default=False)],
     degraded: Annotated[Path | None, typer.Option(help="Folder of the degraded inputs.")] = None,
@@ -34,13 +36,17 @@ def evaluate(
         list[str] | None,
         typer.Option(metavar="[NAME=]PATTERN", help="How stems are made: '{image}_x4_*', for one folder or all."),
     ] = None,
-    scale: Annotated[int | None, typer.Option(min=1, help="Require restored images of N times the degraded size.")] = None,
+    scale: Annotated[
+        int | None, typer.Option(min=1, help="Require restored images of N times the degraded size.")
+    ] = None,
     tile_px: Annotated[
         int, typer.Option(min=0, help="Above TILE_PX**2 pixels an image is scored by tiles; 0 for never.")
     ] = 2048,
     workers: Annotated[int, typer.Option(min=1, help="Threads that read images ahead, a process.")] = 2,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
-    restart: Annotated[bool, typer.Option("--restart", help="Begin anew instead of going on with an earlier run.")] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Begin anew instead of going on with an earlier run.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print summary.json instead of a table.")] = False,
 ) -> None:
     """Compare restoration methods by folders of their images.

@@ -93,9 +93,7 @@ def pair_folders(
     _refuse_strangers(keyed, restored_keys)
     names = _names(keyed, restored_keys)
     unpaired += _missing(keyed, restored_keys, names, restored)
-    files = {
-        role: {names[key]: path for key, path in by_key.items() if key in names} for role, by_key in keyed.items()
-    }
+    files = {role: {names[key]: path for key, path in by_key.items() if key in names} for role, by_key in keyed.items()}
     return Pairing(tuple(sorted(names.values())), tuple(restored), files, tuple(unpaired))
 
 
@@ -190,5 +188,7 @@ def _missing(
     for role, by_key in keyed.items():
         lacks = "this method has no file of it" if role in restored else f"there is no {role} file of it"
         found += [Unpaired(role, names[key], lacks) for key in keys if key not in by_key]
-        found += [Unpaired(role, path.name, "no method restored it") for key, path in by_key.items() if key not in names]
+        found += [
+            Unpaired(role, path.name, "no method restored it") for key, path in by_key.items() if key not in names
+        ]
     return found

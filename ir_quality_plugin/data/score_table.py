@@ -52,7 +52,10 @@ class ScoreTable:
         Raises:
             CheckpointError: the file cannot be written.
         """
-        with whole(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        with (
+            whole(path) as unfinished,
+            unfinished.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+        ):
             lines = csv.writer(file, lineterminator="\n")
             lines.writerow(COLUMNS)
             for row, image in enumerate(self.images):
@@ -60,5 +63,7 @@ class ScoreTable:
                     method = self.methods[column]
                     for metric, score in zip(self.metrics, self.scores[:, row, column], strict=True):
                         reason = self.reasons.get((metric, image, method), "")
-                        lines.writerow((image, method, metric, "" if np.isnan(score) else f"{score:.{DIGITS}g}", reason))
+                        lines.writerow(
+                            (image, method, metric, "" if np.isnan(score) else f"{score:.{DIGITS}g}", reason)
+                        )
         return path

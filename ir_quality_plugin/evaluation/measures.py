@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from ..checkpoints.read import digest
 from ..catalog import CATALOG, find_entry, load_scorer
 from ..data.folders import DEGRADED, REFERENCE
 from ..errors import MissingInputError, UsageError
@@ -101,7 +102,7 @@ def _of_scorer(name: str, weights: str, device: torch.device) -> Measure:
     about = {
         "kind": "scorer",
         "weights": card.origin,
-        "sha256": card.sha256,
+        "digest": digest(card.to_json(), scorer.network.state_dict()),
         "protocol": scorer.protocol,
         "range": list(card.score_range),
     }

@@ -80,7 +80,7 @@ def _of_metric(measure: Measure, scores: np.ndarray, methods: Sequence[str]) -> 
     return {
         "direction": "higher is better" if measure.higher_is_better else "lower is better",
         "needs": measure.needs,
-        "unit": measure.about,
+        "about": measure.about,
         "tiles": measure.combine if measure.tiled else "never",
         "methods": {
             method: _of_method(one, ranks[method]) if one else {"count": 0} for method, one in described.items()
