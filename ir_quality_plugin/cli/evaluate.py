@@ -62,6 +62,8 @@ def evaluate(
 
     methods = named_folders(restored)
     check_needs(scorer or [], pyiqa or [], {"degraded": degraded is not None, "reference": reference is not None})
+    if scale and degraded is None:
+        raise UsageError(f"--scale {scale} compares with the degraded input; expected --degraded DIR beside it")
     if tile_px and tile_px < 256:
         raise UsageError(f"--tile-px {tile_px}; expected at least 256, or 0 for whole images of any size")
     if device != "auto":
@@ -168,5 +170,5 @@ def speak_of_trouble(summary: dict[str, Any]) -> None:
     for (image, method), reason in list(reasons.items())[:SHOWN]:
         typer.echo(f"failed: {one_line(image)} of {one_line(method)}: {one_line(reason)}", err=True)
     if reasons:
-        more = f"; all reasons in scores.csv and summary.json" if len(reasons) > SHOWN else ""
-        typer.echo(f"irq: {len(reasons)} of {summary['files']} files could not be scored{more}", err=True)
+        ending = "; all reasons in scores.csv and summary.json" if len(reasons) > SHOWN else ""
+        typer.echo(f"irq: {len(reasons)} of {summary['files']} files could not be scored{ending}", err=True)

@@ -72,7 +72,8 @@ def judge(
     if scale and isinstance(degraded, Tensor) and factor != scale:
         wrong = f"restored is {_size(restored)} and degraded {_size(degraded)} pixels (HxW); expected {scale} times"
         return Judgement(failures=dict.fromkeys((measure.name for measure in measures), wrong))
-    tiles = tiles_of(*restored.shape[-2:], tile_px, factor or 1)
+    height, width = restored.shape[-2:]
+    tiles, untiled = (tiles_of(height, width, side, factor or 1) for side in (tile_px, 0))
     result = Judgement(factor=factor, tiles=len(tiles) if any(measure.tiled for measure in measures) else 1)
     for measure in measures:
         obstacle = _obstacle(measure, item, read, factor)
@@ -85,20 +86,25 @@ def judge(
                 measure,
                 restored[None].to(device),
                 guide[None].to(device) if isinstance(guide, Tensor) else None,
-                tiles if measure.tiled else tiles_of(*restored.shape[-2:], 0),
+                tiles if measure.tiled else untiled,
             )
         except ImageError as error:
             result.failures[measure.name] = str(error)
-        except RuntimeError as error:  # a CPU's allocator raises no type of its own
-            if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
-                raise
-            result.failures[measure.name] = f"ran out of memory on {_size(restored)} pixels (HxW); lower --tile-px"
+        except RuntimeError as error:  # concerns this image alone as far as anyone knows: the others go on
+            result.failures[measure.name] = _breakdown(error, restored)
         else:
             if math.isfinite(score):
                 result.scores[measure.name] = score
             else:
                 result.failures[measure.name] = f"the score is {score}; look at the image and the weights"
     return result
+
+
+def _breakdown(error: RuntimeError, restored: Tensor) -> str:
+    # A CPU's allocator raises no type of its own.
+    if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+        return f"ran out of memory on {_size(restored)} pixels (HxW); lower --tile-px"
+    return f"broke on {_size(restored)} pixels (HxW): {next(iter(str(error).splitlines()), type(error).__name__)}"
 
 
 def factor_of(restored: Tensor, degraded: Tensor) -> int:

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from ..checkpoints.read import digest
 from ..catalog import CATALOG, find_entry, load_scorer
+from ..checkpoints.read import digest
 from ..data.folders import DEGRADED, REFERENCE
 from ..errors import MissingInputError, UsageError
 

@@ -111,7 +111,7 @@ class RowWriter:
 
 def stamp(item: Item) -> list[list[Any]]:
     """Name, size and time of change of an item's files: a row holds as long as these stay."""
-    found = []
+    found: list[list[Any]] = []
     for role, path in item.files.items():
         try:
             state = path.stat()

@@ -110,13 +110,12 @@ def evaluate(
         log.prepare(restart)
     state.wait_for_everyone()
     items = items_of(plan.pairing)
-    left, session = unscored(items, log), log.next_session()
+    left, number = unscored(items, log), log.next_session()
     state.wait_for_everyone()
     if state.is_main_process and len(left) < len(items):
         say(f"{len(items) - len(left)} of {len(items)} files are scored already, in {log.folder}")
     began = time.perf_counter()
-    mine = share_of(left, state.process_index, state.num_processes)
-    _score(mine, left, measures, plan, log, session, workers, place, state.process_index, state.num_processes)
+    Session(plan, measures, log, number, workers, place, state.process_index, state.num_processes).score(left)
     state.wait_for_everyone()
     if not state.is_main_process:
         return None
@@ -171,50 +170,70 @@ def share_of(items: Sequence[Item], process: int, processes: int) -> list[Item]:
     return [item for item in items if images[item.image] % processes == process]
 
 
-def _score(
-    mine: Sequence[Item],
-    left: Sequence[Item],
-    measures: Sequence[Measure],
-    plan: Plan,
-    log: RowLog,
-    session: int,
-    workers: int,
-    device: torch.device,
-    process: int,
-    processes: int,
-) -> None:
-    if not mine:
-        return
-    roles = [RESTORED, *sorted({measure.needs for measure in measures if measure.needs})]
-    if plan.scale and DEGRADED in plan.pairing.files and DEGRADED not in roles:
-        roles.append(DEGRADED)
-    pictured: set[str] = set()
-    with log.writer(session, process) as rows, torch.inference_mode():
-        for item, read in _track(read_ahead(mine, roles, workers), len(mine), len(left), process, processes):
-            judgement = judge(item, read, measures, plan.scale, plan.tile_px, device)
-            restored = read[RESTORED]
-            picture = "" if item.image in pictured or isinstance(restored, Exception) else thumbnail(restored)
-            pictured |= {item.image} if picture else set()
-            rows.add(
-                {
-                    "image": item.image,
-                    "method": item.method,
-                    "scores": judgement.scores,
-                    "failures": judgement.failures,
-                    "factor": judgement.factor,
-                    "tiles": judgement.tiles,
-                    "files": stamp(item),
-                    "thumbnail": picture,
-                }
-            )
+@dataclass(frozen=True)
+class Session:
+    """One process's part of one call.
 
+    Attributes:
+        plan: what is to be evaluated.
+        measures: the metrics.
+        log: where rows go.
+        number: of this call; its rows have files of their own.
+        workers: threads that read images ahead.
+        device: where the metrics are.
+        process: index of this process.
+        processes: how many there are.
+    """
 
-def _track(pairs: Iterator[Any], mine: int, left: int, process: int, processes: int) -> Iterator[Any]:
-    """Show rate and time left on the first process's terminal, for all processes together."""
-    with tqdm(total=left, unit="file", desc="scoring", disable=None if process == 0 else True) as bar:
-        for done, pair in enumerate(pairs, start=1):
-            yield pair
-            bar.update(min(processes, left - bar.n) if done < mine else left - bar.n)
+    plan: Plan
+    measures: list[Measure]
+    log: RowLog
+    number: int
+    workers: int
+    device: torch.device
+    process: int
+    processes: int
+
+    def score(self, left: Sequence[Item]) -> None:
+        """Score this process's share of what is left, a row at a time."""
+        mine = share_of(left, self.process, self.processes)
+        if not mine:
+            return
+        pictured: set[str] = set()
+        with self.log.writer(self.number, self.process) as rows, torch.inference_mode():
+            for item, read in self.track(read_ahead(mine, self.roles, self.workers), len(mine), len(left)):
+                judgement = judge(item, read, self.measures, self.plan.scale, self.plan.tile_px, self.device)
+                restored = read[RESTORED]
+                picture = "" if item.image in pictured or isinstance(restored, Exception) else thumbnail(restored)
+                pictured |= {item.image} if picture else set()
+                rows.add(
+                    {
+                        "image": item.image,
+                        "method": item.method,
+                        "scores": judgement.scores,
+                        "failures": judgement.failures,
+                        "factor": judgement.factor,
+                        "tiles": judgement.tiles,
+                        "files": stamp(item),
+                        "thumbnail": picture,
+                    }
+                )
+
+    @property
+    def roles(self) -> list[str]:
+        """Which files of an item must be read."""
+        needed = {measure.needs for measure in self.measures if measure.needs}
+        if self.plan.scale and DEGRADED in self.plan.pairing.files:
+            needed.add(DEGRADED)
+        return [RESTORED, *sorted(needed)]
+
+    def track(self, pairs: Iterator[Any], mine: int, left: int) -> Iterator[Any]:
+        """Show rate and time left on the first process's terminal, for all processes together."""
+        hidden = None if self.process == 0 else True  # None: shown where there is a terminal
+        with tqdm(total=left, unit="file", desc="scoring", disable=hidden) as bar:
+            for done, pair in enumerate(pairs, start=1):
+                yield pair
+                bar.update(min(self.processes, left - bar.n) if done < mine else left - bar.n)
 
 
 def collect(

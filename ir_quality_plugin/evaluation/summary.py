@@ -31,8 +31,8 @@ def summarise(found: Evaluated, pairing: Pairing, folders: Mapping[str, Path], s
         scale: factor that was asked for.
 
     Returns:
-        Plain values for JSON: `methods`, `metrics` (with `methods`: count, mean, interval, median, std, quantiles, rank;
-        and `pairs`: the advantage of `first` over `second`, positive where the first is better), `agreement`,
+        Plain values for JSON: `methods`, `metrics` (with `methods`: count, mean, interval, median, std, quantiles,
+        rank; and `pairs`: the advantage of `first` over `second`, positive where the first is better), `agreement`,
         `failures`, `unpaired`, `notes`. Numbers have six digits; what does not exist is null.
     """
     table = found.table
@@ -139,8 +139,7 @@ def _notes(found: Evaluated, unpaired: list[Any], failures: list[Any], scale: in
         notes.append(f"Restored images differ in scale: {kinds} the degraded size; --scale N checks it.")
     if found.tiled:
         notes.append(f"{found.tiled} large files were scored by tiles: the mean over tiles, weighted by area.")
-    counts = [[entry for entry in np.isfinite(scores).sum(axis=0)] for scores in table.scores]
-    if any(len(set(each)) > 1 for each in counts):
+    if any(np.ptp(np.isfinite(scores).sum(axis=0)) for scores in table.scores):
         notes.append(
             "Methods have scores of different images: means are over each method's own, differences over those that "
             "both have. Trust the differences."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import NamedTuple
 
 from torch import Tensor
@@ -41,8 +42,8 @@ def tiles_of(height: int, width: int, tile_px: int, factor: int = 1) -> list[Til
     rows, columns = _edges(height, tile_px, factor), _edges(width, tile_px, factor)
     return [
         Tile(top, left, bottom - top, right - left)
-        for top, bottom in zip(rows, rows[1:], strict=False)
-        for left, right in zip(columns, columns[1:], strict=False)
+        for top, bottom in pairwise(rows)
+        for left, right in pairwise(columns)
     ]
 
 

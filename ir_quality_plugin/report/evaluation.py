@@ -18,6 +18,7 @@ TEMPLATE = "evaluation.html.j2"
 # More rows than a reader scrolls through; all of them are in scores.csv.
 LISTED_IMAGES = 2000
 LISTED_FAILURES = 200
+MINUS = "\N{MINUS SIGN}"
 MOST_COLUMNS = 6
 
 
@@ -91,11 +92,11 @@ class MetricView:
         """A score with the metric's digits; a proper minus sign."""
         if value is None or not math.isfinite(value):
             return "–"
-        return f"{value:.{self.digits}f}".replace("-", "−")
+        return f"{value:.{self.digits}f}".replace("-", MINUS)
 
     def change(self, value: float) -> str:
         """A difference with its sign, and one more digit."""
-        return f"{value:+.{self.digits + 1}f}".replace("-", "−")
+        return f"{value:+.{self.digits + 1}f}".replace("-", MINUS)
 
     def at(self, value: float) -> str:
         """Where a value lies on the metric's axis, as a percentage of its length."""
