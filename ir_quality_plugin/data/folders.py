@@ -158,7 +158,8 @@ def _repeated(keys: Sequence[str]) -> set[str]:
 
 def _refuse_strangers(keyed: Mapping[str, Mapping[str, Path]], restored: Sequence[str]) -> None:
     """A folder that shares no image with the restored ones was named wrongly, or needs a pattern."""
-    for role, by_key in keyed.items():
+    for role in sorted(keyed, key=lambda role: role not in (DEGRADED, REFERENCE)):
+        by_key = keyed[role]
         others = [key for other, keys in keyed.items() if other != role for key in keys]
         if len(keyed) > 1 and not set(by_key) & set(others if role not in (DEGRADED, REFERENCE) else restored):
             here, there = (", ".join(sorted(keys)[:SHOWN]) for keys in (by_key, others))

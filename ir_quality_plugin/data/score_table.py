@@ -1,14 +1,11 @@
-"""Scores of many images by several methods and metrics: one table, one file."""
+"""Scores of many images by several methods and metrics: one table."""
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
-
-from ..checkpoints.write import whole
 
 COLUMNS = ("image", "method", "metric", "score", "reason")
 # More would be noise of the last bits of single precision, which depend on the number of threads.
@@ -46,24 +43,11 @@ class ScoreTable:
         failed = {(image, method) for _, image, method in self.reasons}
         return sorted(failed, key=lambda place: (place[0], self.methods.index(place[1])))
 
-    def write(self, path: Path) -> Path:
-        """Write one line a score or failure, by image, method and metric, whole or not at all.
-
-        Raises:
-            CheckpointError: the file cannot be written.
-        """
-        with (
-            whole(path) as unfinished,
-            unfinished.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
-        ):
-            lines = csv.writer(file, lineterminator="\n")
-            lines.writerow(COLUMNS)
-            for row, image in enumerate(self.images):
-                for column in np.flatnonzero(self.present[row]):
-                    method = self.methods[column]
-                    for metric, score in zip(self.metrics, self.scores[:, row, column], strict=True):
-                        reason = self.reasons.get((metric, image, method), "")
-                        lines.writerow(
-                            (image, method, metric, "" if np.isnan(score) else f"{score:.{DIGITS}g}", reason)
-                        )
-        return path
+    def rows(self) -> Iterator[tuple[str, str, str, str, str]]:
+        """The cells of `COLUMNS` for every score or failure, by image, method and metric."""
+        for row, image in enumerate(self.images):
+            for column in np.flatnonzero(self.present[row]):
+                method = self.methods[column]
+                for metric, score in zip(self.metrics, self.scores[:, row, column], strict=True):
+                    text = "" if np.isnan(score) else f"{score:.{DIGITS}g}"
+                    yield image, method, metric, text, self.reasons.get((metric, image, method), "")
