@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
 from ..checkpoints.write import whole
@@ -20,10 +21,8 @@ def write_scores(path: Path, table: ScoreTable) -> Path:
         CheckpointError: the file cannot be written.
     """
     # A file's name may hold bytes that are no text: they are written as they are.
-    with (
-        whole(path) as unfinished,
-        unfinished.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
-    ):
+    with whole(path) as unfinished, unfinished.open("wb") as binary:
+        file = io.TextIOWrapper(binary, encoding="utf-8", errors="surrogateescape", newline="", write_through=True)
         lines = csv.writer(file, lineterminator="\n")
         lines.writerow(COLUMNS)
         lines.writerows(table.rows())

@@ -46,9 +46,10 @@ def test_a_clean_image_of_any_size_does_for_what_is_not_aligned():
     assert found.scores == {"any": 0.5}
 
 
-@pytest.mark.parametrize(
-    ("small", "factor"), [((16, 16), 4), ((32, 32), 2), ((64, 64), 1), ((16, 32), 0), ((30, 30), 0)]
-)
+SIZES = [((16, 16), 4), ((32, 32), 2), ((64, 64), 1), ((16, 32), 0), ((30, 30), 0)]
+
+
+@pytest.mark.parametrize(("small", "factor"), SIZES)
 def test_sizes_are_checked_against_the_scale(small, factor):
     read = {"restored": image(64), "degraded": image(*small)}
     measures = [measure("blind"), measure("degraded", "degraded")]
@@ -86,9 +87,7 @@ def test_a_score_that_is_no_number_is_a_failure():
 
 def test_large_images_are_scored_by_tiles_but_not_where_the_protocol_sees_a_small_view_anyway():
     seen = []
-    small_view = Measure(
-        "small", None, False, True, False, "mean", {}, lambda restored, _: seen.append(restored) or 0.5
-    )
+    small_view = Measure("small", None, False, True, False, "mean", {}, lambda image, _: seen.append(image) or 0.5)
     found = judged({"restored": image(512, 300)}, [measure(), small_view], tile_px=256)
     assert found.tiles == 4
     assert [tuple(one.shape) for one in seen] == [(1, 3, 512, 300)]

@@ -72,7 +72,7 @@ def test_one_image_makes_nobody_surely_better():
 
 def test_methods_that_chance_may_part_share_a_rank():
     noise = DRAW.normal(0, 1, (200, 3))
-    scores = noise + [2.0, 2.0, 0.0]
+    scores = noise + np.array([2.0, 2.0, 0.0])
     found = rank("abc", duels(scores, "abc", higher_is_better=True))
     assert found == {"a": 1, "b": 1, "c": 3}
     found = rank("abc", duels(scores, "abc", higher_is_better=False))
