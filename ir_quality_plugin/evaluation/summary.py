@@ -35,7 +35,7 @@ def summarise(found: Evaluated, pairing: Pairing, folders: Mapping[str, Path], s
         rank; and `pairs`: the advantage of `first` over `second`, positive where the first is better), `agreement`,
         `failures`, `unpaired`, `notes`. Numbers have six digits; what does not exist is null.
     """
-    table = found.table
+    table, failed = found.table, found.table.failed_files()
     oriented = table.scores.copy()
     metrics: dict[str, Any] = {}
     for index, measure in enumerate(found.measures):
@@ -52,10 +52,14 @@ def summarise(found: Evaluated, pairing: Pairing, folders: Mapping[str, Path], s
             "version": __version__,
             "images": len(table.images),
             "files": int(table.present.sum()),
-            "failed_files": len(table.failed_files()),
+            "failed_files": len(failed),
             "folders": {name: str(path) for name, path in folders.items()},
             "methods": {
-                method: {"files": int(table.present[:, column].sum())} for column, method in enumerate(table.methods)
+                method: {
+                    "files": int(table.present[:, column].sum()),
+                    "failed": sum(name == method for _, name in failed),
+                }
+                for column, method in enumerate(table.methods)
             },
             "metrics": metrics,
             "agreement": {

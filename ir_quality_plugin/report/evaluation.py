@@ -82,7 +82,8 @@ class MetricView:
         ends = [end for entry in self.scored.values() for end in self._ends(entry)]
         low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
         margin = (high - low) * 0.03 or 0.5
-        self.low, self.high = low - margin, high + margin
+        self.low = max(low - margin, 0.0) if low >= 0 else low - margin  # many metrics end at 0
+        self.high = high + margin
 
     @staticmethod
     def _ends(entry: Mapping[str, Any]) -> list[float]:
