@@ -77,8 +77,9 @@ class Shot:
 def choose_cases(table: ScoreTable, higher_is_better: Sequence[bool]) -> tuple[list[Case], list[Case]]:
     """Choose the images on which methods differ most, and those on which each method falls behind most.
 
-    Differences are in standard deviations of each metric's scores, averaged over metrics, so that no metric's unit
-    counts for more. A method falls behind the best other one; a single method behind its own mean.
+    Scores are in standard deviations of each metric, so that no metric's unit counts for more. Methods differ by the
+    mean over metrics of their ranges: also where metrics contradict each other. A method's quality is its mean over
+    metrics; it falls behind the best other one, a single method behind its own mean.
 
     Returns:
         The differing images, and the worst ones method by method.
@@ -93,9 +94,8 @@ def choose_cases(table: ScoreTable, higher_is_better: Sequence[bool]) -> tuple[l
     ]
     worst = []
     for column, method in enumerate(table.methods):
-        others = np.delete(scores, column, axis=2)
-        bar = np.fmax.reduce(others, axis=2) if others.shape[2] else np.zeros(scores.shape[:2])
-        behind = mean_known(bar - scores[:, :, column])
+        others = np.delete(quality, column, axis=1)
+        behind = (np.fmax.reduce(others, axis=1) if others.shape[1] else 0) - quality[:, column]
         for row in _largest(behind, WORST):
             if behind[row] > 0:
                 rivals = [name for name in _best_first(table, quality[row]) if name != method][:1]
