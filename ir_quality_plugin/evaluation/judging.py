@@ -70,7 +70,8 @@ def judge(
         return Judgement(failures=dict.fromkeys((measure.name for measure in measures), str(restored)))
     factor = factor_of(restored, degraded) if isinstance(degraded, Tensor) else 0
     if scale and isinstance(degraded, Tensor) and factor != scale:
-        wrong = f"restored is {_size(restored)} and degraded {_size(degraded)} pixels (HxW); expected {scale} times"
+        sizes = f"restored is {_size(restored)} and degraded {_size(degraded)} pixels (HxW)"
+        wrong = f"{sizes}; expected {scale} times its size, as --scale says"
         return Judgement(failures=dict.fromkeys((measure.name for measure in measures), wrong))
     height, width = restored.shape[-2:]
     tiles, untiled = (tiles_of(height, width, side, factor or 1) for side in (tile_px, 0))

@@ -12,7 +12,16 @@ import numpy as np
 from ..data.folders import RULE, Pairing
 from ..data.score_table import DIGITS
 from ..metrics.intervals import RESAMPLES
-from ..metrics.paired import CONFIDENCE, Distribution, Duel, agreement_of_metrics, describe_methods, duels, rank
+from ..metrics.paired import (
+    CONFIDENCE,
+    LEAST_IMAGES,
+    Distribution,
+    Duel,
+    agreement_of_metrics,
+    describe_methods,
+    duels,
+    rank,
+)
 from ..version import __version__
 from .measures import Measure
 from .run import Evaluated
@@ -133,7 +142,10 @@ def _notes(found: Evaluated, unpaired: list[Any], failures: list[Any], scale: in
     if unpaired:
         notes.append(f"{len(unpaired)} files or partners are unpaired. Names are paired by {RULE}, or by --match.")
     if len(table.images) < FEW:
-        notes.append(f"{len(table.images)} images are few: bootstrap intervals are too narrow below about {FEW}.")
+        notes.append(
+            f"{len(table.images)} images are few: intervals are rough below about {FEW}, and with fewer than "
+            f"{LEAST_IMAGES} shared images no method is called better."
+        )
     random = [measure.name for measure in found.measures if measure.about.get("weights") == "random weights"]
     if random:
         notes.append(f"{', '.join(random)}: random weights, whose scores mean nothing.")

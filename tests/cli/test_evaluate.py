@@ -19,6 +19,11 @@ def folders(tmp_path):
     return write_folders(tmp_path, images=4)
 
 
+@pytest.fixture
+def more_folders(tmp_path):
+    return write_folders(tmp_path, images=6)
+
+
 def rows_of(out):
     return list(csv.DictReader((out / "scores.csv").open(newline="")))
 
@@ -52,10 +57,10 @@ def test_json_is_the_summary_and_nothing_else(run, folders, tmp_path):
     assert json.loads(printed) == json.loads((tmp_path / "out" / "summary.json").read_text())
 
 
-def test_pyiqas_metrics_stand_beside_ours_each_in_its_direction(run, folders, tmp_path):
+def test_pyiqas_metrics_stand_beside_ours_each_in_its_direction(run, more_folders, tmp_path):
     pytest.importorskip("pyiqa")
-    metrics = ("--scorer", "ckdn-s", "--pyiqa", "psnr", "--pyiqa", "gmsd", "--reference", folders / "reference")
-    code, _, err = run("evaluate", *arguments(folders, tmp_path / "out", metrics=metrics))
+    metrics = ("--scorer", "ckdn-s", "--pyiqa", "psnr", "--pyiqa", "gmsd", "--reference", more_folders / "reference")
+    code, _, err = run("evaluate", *arguments(more_folders, tmp_path / "out", metrics=metrics))
     assert code == 0, err
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert list(summary["metrics"]) == ["ckdn-s", "psnr", "gmsd"]

@@ -36,6 +36,21 @@ def test_missing_scores_leave_their_column_alone():
     assert np.isnan(bootstrap_means(np.full((5, 1), np.nan))).all()
 
 
+def test_the_interval_of_a_small_normal_sample_is_students_and_covers_what_it_says():
+    samples = DRAW.normal(0, 1, (8, 400))
+    bounds = bootstrap_means(samples, resamples=4000)
+    covered = ((bounds[:, 0] <= 0) & (bounds[:, 1] >= 0)).mean()
+    assert 0.91 <= covered <= 0.98
+    half = stats.t.ppf(0.975, 7) * samples.std(axis=0, ddof=1) / np.sqrt(8)
+    assert np.median(np.ptp(bounds, axis=1) / (2 * half)) == pytest.approx(1, abs=0.08)
+
+
+def test_five_wins_of_five_are_no_proof_and_six_of_six_are():
+    scores = np.stack([np.linspace(1, 2, 6), np.zeros(6)], axis=1)
+    assert duels(scores[:5], ["one", "other"], True)[0].better is None
+    assert duels(scores, ["one", "other"], True)[0].better == "one"
+
+
 def test_many_images_are_resampled_in_parts_with_the_same_result(monkeypatch):
     values = DRAW.normal(size=(50, 3))
     whole = bootstrap_means(values)
