@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def write(folder, images=30, methods=METHODS, spoil=lambda table: None):
     ]
     small = thumbnail(torch.rand(3, 90, 120))
     found = Evaluated(table, measures, {4: images}, 0, dict.fromkeys(names, small))
-    summary = summarise(found, pairing, {}, None)
+    summary = summarise(found, pairing, {"degraded": Path("/long" * 40)}, None)
     return write_report(folder / "report.html", summary, table, pairing, found.thumbnails), table
 
 
