@@ -13,7 +13,7 @@ from ..errors import UsageError
 from .intervals import RESAMPLES
 
 CONFIDENCE = 0.95
-# Bounds the memory of resampling: this many counts at once, 32 MB.
+# Bounds the memory of resampling: this many counts at once, 32 MB each time that they are held.
 CELLS = 4_000_000
 # With fewer, even a method that wins on every image may owe it to chance: 2 * 0.5**5 > 0.05.
 LEAST_IMAGES = 6
@@ -108,7 +108,7 @@ def bootstrap_means(
     with np.errstate(invalid="ignore"):
         for start in range(0, resamples, at_once):
             rows = min(at_once, resamples - start)
-            times = draw.multinomial(len(values), np.full(len(values), 1 / len(values)), size=rows).astype(np.float64)
+            times = _times_drawn(draw, rows, len(values))
             means[start : start + rows] = (times @ filled) / (times @ known)
     bounds = np.full((values.shape[1], 2), np.nan)
     for column, (found, count) in enumerate(zip(means.T, counts, strict=True)):
@@ -117,6 +117,12 @@ def bootstrap_means(
             tail = _tail(int(count), confidence)
             bounds[column] = np.quantile(found, [tail, 1 - tail])
     return bounds
+
+
+def _times_drawn(draw: np.random.Generator, rows: int, images: int) -> np.ndarray:
+    """How often each of N images is in each of R resamples, (R,N); counting is faster than a multinomial."""
+    picks = draw.integers(0, images, (rows, images)) + images * np.arange(rows)[:, None]
+    return np.bincount(picks.ravel(), minlength=rows * images).reshape(rows, images).astype(np.float64)
 
 
 def _tail(count: int, confidence: float) -> float:
