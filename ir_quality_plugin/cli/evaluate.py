@@ -21,14 +21,21 @@ def evaluate(
     restored: Annotated[
         list[str],
         typer.Option(
-            metavar="NAME=DIR", help="A method and the folder of its images; once a method.", show_default=False
+            metavar="NAME=DIR",
+            help="A method and the folder of its images; repeat it for each method.",
+            show_default=False,
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the results.", show_default=False)],
     degraded: Annotated[Path | None, typer.Option(help="Folder of the degraded inputs.")] = None,
     reference: Annotated[Path | None, typer.Option(help="Folder of the clean images.")] = None,
-    scorer: Annotated[list[str] | None, typer.Option(help="One of our scorers; `irq weights ls` lists them.")] = None,
-    pyiqa: Annotated[list[str] | None, typer.Option(help="A pyiqa metric: psnr, ssim, ...")] = None,
+    scorer: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="One of our scorers; repeat it for more; `irq weights ls` lists them."),
+    ] = None,
+    pyiqa: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A pyiqa metric: psnr, ssim, ...; repeat it for more.")
+    ] = None,
     weights: Annotated[
         list[str] | None, typer.Option(metavar="SCORER=FILE", help="Weights of a scorer: a file, or random.")
     ] = None,

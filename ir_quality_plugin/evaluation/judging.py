@@ -76,19 +76,19 @@ def judge(
     height, width = restored.shape[-2:]
     tiles, untiled = (tiles_of(height, width, side, factor or 1) for side in (tile_px, 0))
     result = Judgement(factor=factor, tiles=len(tiles) if any(measure.tiled for measure in measures) else 1)
+    placed: dict[str, Tensor] = {}
     for measure in measures:
         obstacle = _obstacle(measure, item, read, factor)
         if obstacle:
             result.failures[measure.name] = obstacle
             continue
-        guide = read[measure.needs] if measure.needs else None
         try:
-            score = score_by_tiles(
-                measure,
-                restored[None].to(device),
-                guide[None].to(device) if isinstance(guide, Tensor) else None,
-                tiles if measure.tiled else untiled,
-            )
+            for role in filter(None, (RESTORED, measure.needs)):
+                pixels = read[role]
+                if role not in placed and isinstance(pixels, Tensor):
+                    placed[role] = pixels[None].to(device)
+            guide = placed[measure.needs] if measure.needs else None
+            score = score_by_tiles(measure, placed[RESTORED], guide, tiles if measure.tiled else untiled)
         except ImageError as error:
             result.failures[measure.name] = str(error)
         except RuntimeError as error:  # concerns this image alone as far as anyone knows: the others go on
