@@ -108,6 +108,7 @@ def evaluate(
     if state.is_main_process:
         refuse_strangers(out, log)
         log.prepare(restart)
+        sweep(out)
     state.wait_for_everyone()
     items = items_of(plan.pairing)
     left, number = unscored(items, log), log.next_session()
@@ -140,6 +141,13 @@ def refuse_strangers(out: Path, log: RowLog) -> None:
     strange = [name for name in OUTPUTS if (out / name).exists()]
     if strange and not log.header.is_file():
         raise UsageError(f"--out {out}: it holds a {strange[0]} of something else; expected a new folder")
+
+
+def sweep(out: Path) -> None:
+    """Remove what a kill left of a file that was being written."""
+    for name in OUTPUTS:
+        for path in out.glob(f".{name}.*.unfinished"):
+            path.unlink(missing_ok=True)
 
 
 def items_of(pairing: Pairing) -> list[Item]:

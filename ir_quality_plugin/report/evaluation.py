@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ def write_report(
     single = len(table.methods) == 1
     content = {
         "title": title_of(table),
+        "date": date.today().isoformat(),
         "summary": summary,
         "methods": methods,
         "metrics": metrics,

@@ -190,7 +190,9 @@ def test_a_changed_file_is_scored_again_and_no_other(run, tmp_path):
     assert run("evaluate", *arguments(root, out))[0] == 0
     before = (out / "scores.csv").read_text().splitlines()
     (root / "soft" / "im_001_x4.png").write_bytes((root / "sharp" / "im_001.png").read_bytes())
+    (out / ".summary.json.abc.unfinished").write_text("{")  # as a kill while writing leaves it
     _, _, err = run("evaluate", *arguments(root, out))
+    assert not list(out.glob(".*"))
     assert "5 of 6 files are scored already" in err
     after = (out / "scores.csv").read_text().splitlines()
     assert [line.split(",")[:2] for line in set(after) - set(before)] == [["im_001", "soft"]]
