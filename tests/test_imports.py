@@ -19,7 +19,7 @@ LAYERS = [
     {"catalog"},
     {"losses"},
     {"integrations"},
-    {"engine", "report"},
+    {"engine", "evaluation", "report"},
     {"cli", "__init__"},
     {"__main__", "train", "basicsr_train", "basicsr_test"},
 ]

@@ -10,10 +10,11 @@ import typer
 
 from ..errors import QualityPluginError, UsageError
 from ..version import __version__
-from . import degradations, demo, doctor, label, recipes, score, train, triplets, weights
+from . import degradations, demo, doctor, evaluate, label, recipes, score, train, triplets, weights
 
 START = """\
 Score a restored image:        irq score restored.png --degraded input.png --scorer ckdn --weights FILE
+Compare methods by folders:    irq evaluate --restored A=a/ --restored B=b/ --degraded lq/ --scorer ckdn-s --out result
 Train with a quality term:     irq train -opt recipes/smoke/sr_x4_ckdn.yml
 See the scorers and weights:   irq weights ls
 What works on this machine:    irq doctor
@@ -30,6 +31,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("score", epilog="Example: irq score restored/ --degraded lq/ --scorer ckdn --weights ckdn.pth")(score.score)
+app.command(
+    "evaluate",
+    epilog="Example: irq evaluate --restored A=a/ --restored B=b/ --degraded lq/ --scorer ckdn-s --out result",
+)(evaluate.evaluate)
 app.command("train", epilog="Example: irq train -opt recipes/smoke/sr_x4_ckdn.yml --set train.total_iter=100")(
     train.train
 )

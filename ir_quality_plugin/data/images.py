@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import struct
+import threading
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +21,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", "
 SIXTEEN_BITS = 65535
 # Formats whose 16 bits Pillow hands out as 32-bit integers.
 SIXTEEN_BIT_FORMATS = ("PNG", "PPM")
+# Python's filters of warnings are one for all threads.
+OPENING = threading.Lock()
 # What Pillow's plugins raise over damaged files, beside OSError.
 STUMBLES = (
     ArithmeticError,
@@ -83,21 +88,37 @@ def _damaged(path: Path, error: Exception) -> ImageError:
 def _decode(path: Path) -> tuple[Image.Image, str | None]:
     """Decode the file's pixels, turned upright, and name its format."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                frames = getattr(image, "n_frames", 1)
-                if frames > 1 and image.format != "MPO":
-                    raise ImageError(
-                        f"cannot read {path}: it holds {frames} frames; expected one; save the frame as a file of its "
-                        "own"
-                    )
-                image.load()
-                return ImageOps.exif_transpose(image), image.format
+        with _opened(path) as image:
+            frames = getattr(image, "n_frames", 1)
+            if frames > 1 and image.format != "MPO":
+                raise ImageError(
+                    f"cannot read {path}: it holds {frames} frames; expected one; save the frame as a file of its own"
+                )
+            image.load()
+            return ImageOps.exif_transpose(image), image.format
     except ImageError:
         raise
     except STUMBLES as error:
         raise _damaged(path, error) from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Read the header; a decompression bomb is an error; any number of threads may do so."""
+    with OPENING, warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        image = Image.open(path)
+    with image:
+        yield image
+
+
+def declared_pixels(path: Path) -> int:
+    """Number of pixels that a file's header declares; 0 where `read_image` would refuse the header."""
+    try:
+        with _opened(path) as image:
+            return image.width * image.height
+    except (OSError, Image.DecompressionBombError, Image.DecompressionBombWarning, *STUMBLES):
+        return 0
 
 
 def _to_rgb(path: Path, image: Image.Image, form: str | None) -> Tensor:
@@ -117,8 +138,8 @@ def _to_rgb(path: Path, image: Image.Image, form: str | None) -> Tensor:
         raise ImageError(
             f"cannot read {path}: its colours ({image.mode}) have no conversion to RGB; export it as RGB"
         ) from error
-    pixels = np.asarray(image, dtype=np.float32) / 255
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
+    return pixels.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
 
 
 def _from_deep_grey(path: Path, image: Image.Image, form: str | None) -> Tensor:

@@ -35,5 +35,5 @@ def write_page(path: Path, template: str, **content: Any) -> Path:
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     text = environment.get_template(template).render(**content)
     with whole(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")
+        unfinished.write_text(text, encoding="utf-8", errors="replace")  # a name may hold bytes that are no text
     return path

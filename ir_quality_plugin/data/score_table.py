@@ -1,0 +1,53 @@
+"""Scores of many images by several methods and metrics: one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+COLUMNS = ("image", "method", "metric", "score", "reason")
+# More would be noise of the last bits of single precision, which depend on the number of threads.
+DIGITS = 6
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """Scores by metric, image and method.
+
+    Attributes:
+        images: names, sorted.
+        methods: names, in the order of the report.
+        metrics: names, in the order of the report.
+        present: (N,M), whether the method has a file of the image.
+        scores: (K,N,M) for K metrics, N images, M methods, each in its metric's own direction; NaN where there is none.
+        reasons: why a present file has no score, by (metric, image, method).
+    """
+
+    images: tuple[str, ...]
+    methods: tuple[str, ...]
+    metrics: tuple[str, ...]
+    present: np.ndarray
+    scores: np.ndarray
+    reasons: dict[tuple[str, str, str], str] = field(default_factory=dict)
+
+    @classmethod
+    def empty(cls, images: tuple[str, ...], methods: tuple[str, ...], metrics: tuple[str, ...]) -> ScoreTable:
+        """A table without scores."""
+        present = np.zeros((len(images), len(methods)), dtype=bool)
+        return cls(images, methods, metrics, present, np.full((len(metrics), *present.shape), np.nan))
+
+    def failed_files(self) -> list[tuple[str, str]]:
+        """(image, method) of the files that at least one metric has no score of, in order."""
+        failed = {(image, method) for _, image, method in self.reasons}
+        return sorted(failed, key=lambda place: (place[0], self.methods.index(place[1])))
+
+    def rows(self) -> Iterator[tuple[str, str, str, str, str]]:
+        """The cells of `COLUMNS` for every score or failure, by image, method and metric."""
+        for row, image in enumerate(self.images):
+            for column in np.flatnonzero(self.present[row]):
+                method = self.methods[column]
+                for metric, score in zip(self.metrics, self.scores[:, row, column], strict=True):
+                    text = "" if np.isnan(score) else f"{score:.{DIGITS}g}"
+                    yield image, method, metric, text, self.reasons.get((metric, image, method), "")

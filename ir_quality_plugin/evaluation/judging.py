@@ -1,0 +1,137 @@
+"""All metrics on one restored file: a score each, or the reason why there is none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..data.folders import DEGRADED, REFERENCE
+from ..errors import ImageError
+from .measures import Measure
+from .tiles import score_by_tiles, tiles_of
+
+RESTORED = "restored"
+Read = Mapping[str, Tensor | ImageError]
+"""What was read for one file, by "restored", "degraded", "reference": the pixels (3,H,W), or why there are none."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One restored file and what belongs to it.
+
+    Attributes:
+        image: name of the image.
+        method: that restored it.
+        files: path by "restored", "degraded", "reference", as far as there is one.
+    """
+
+    image: str
+    method: str
+    files: dict[str, Path]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The result for one restored file.
+
+    Attributes:
+        scores: by metric.
+        failures: the reason, by metric without a score.
+        factor: by which the degraded image is smaller; 0 where it is unknown or no whole number.
+        tiles: number of tiles that the image was scored by.
+    """
+
+    scores: dict[str, float] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    factor: int = 0
+    tiles: int = 1
+
+
+def judge(
+    item: Item, read: Read, measures: Sequence[Measure], scale: int | None, tile_px: int, device: torch.device
+) -> Judgement:
+    """Score one restored file by all metrics.
+
+    Args:
+        item: the file.
+        read: its pixels and its partners'.
+        measures: the metrics.
+        scale: factor that every restored image must have; None for any whole one.
+        tile_px: above tile_px**2 pixels an image is scored by tiles; 0 for never.
+        device: where the metrics are.
+    """
+    restored, degraded = read[RESTORED], read.get(DEGRADED)
+    if isinstance(restored, ImageError):
+        return Judgement(failures=dict.fromkeys((measure.name for measure in measures), str(restored)))
+    factor = factor_of(restored, degraded) if isinstance(degraded, Tensor) else 0
+    if scale and isinstance(degraded, Tensor) and factor != scale:
+        sizes = f"restored is {_size(restored)} and degraded {_size(degraded)} pixels (HxW)"
+        wrong = f"{sizes}; expected {scale} times its size, as --scale says"
+        return Judgement(failures=dict.fromkeys((measure.name for measure in measures), wrong))
+    height, width = restored.shape[-2:]
+    tiles, untiled = (tiles_of(height, width, side, factor or 1) for side in (tile_px, 0))
+    result = Judgement(factor=factor, tiles=len(tiles) if any(measure.tiled for measure in measures) else 1)
+    placed: dict[str, Tensor] = {}
+    for measure in measures:
+        obstacle = _obstacle(measure, item, read, factor)
+        if obstacle:
+            result.failures[measure.name] = obstacle
+            continue
+        try:
+            for role in filter(None, (RESTORED, measure.needs)):
+                pixels = read[role]
+                if role not in placed and isinstance(pixels, Tensor):
+                    placed[role] = pixels[None].to(device)
+            guide = placed[measure.needs] if measure.needs else None
+            score = score_by_tiles(measure, placed[RESTORED], guide, tiles if measure.tiled else untiled)
+        except ImageError as error:
+            result.failures[measure.name] = str(error)
+        except RuntimeError as error:  # concerns this image alone as far as anyone knows: the others go on
+            result.failures[measure.name] = _breakdown(error, restored)
+        else:
+            if math.isfinite(score):
+                result.scores[measure.name] = score
+            else:
+                result.failures[measure.name] = f"the score is {score}; look at the image and the weights"
+    return result
+
+
+def _breakdown(error: RuntimeError, restored: Tensor) -> str:
+    # A CPU's allocator raises no type of its own.
+    if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+        return f"ran out of memory on {_size(restored)} pixels (HxW); lower --tile-px"
+    return f"broke on {_size(restored)} pixels (HxW): {next(iter(str(error).splitlines()), type(error).__name__)}"
+
+
+def factor_of(restored: Tensor, degraded: Tensor) -> int:
+    """The whole factor between two images (3,H,W) and (3,h,w); 0 where there is none."""
+    factor = restored.shape[-2] // degraded.shape[-2]
+    return factor if restored.shape[-2:] == tuple(factor * side for side in degraded.shape[-2:]) else 0
+
+
+def _obstacle(measure: Measure, item: Item, read: Read, factor: int) -> str | None:
+    """Why a metric cannot even be asked."""
+    if measure.needs is None:
+        return None
+    if measure.needs not in item.files:
+        return f"there is no {measure.needs} file of this image"
+    guide, restored = read[measure.needs], read[RESTORED]
+    if isinstance(guide, ImageError):
+        return str(guide)
+    if isinstance(restored, ImageError):
+        return str(restored)
+    sizes = f"{measure.needs} is {_size(guide)} and restored {_size(restored)} pixels (HxW)"
+    if measure.needs == REFERENCE and measure.aligned and guide.shape != restored.shape:
+        return f"{sizes}; expected the same size; crop one of them"
+    if measure.needs == DEGRADED and not factor:
+        return f"{sizes}; expected the same size, or the degraded one smaller by a whole factor; crop one of them"
+    return None
+
+
+def _size(image: Tensor) -> str:
+    return f"{image.shape[-2]}x{image.shape[-1]}"

@@ -1,0 +1,122 @@
+"""The log of a run: one line a restored file, appended as it is scored; it survives a kill at any moment."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from ..checkpoints.write import whole
+from ..errors import CheckpointError, UsageError
+from .judging import Item
+
+FORMAT = 1
+
+
+class RowLog:
+    """The rows of a run in a folder, beside the options that they were made with.
+
+    Args:
+        folder: of the log.
+        options: what rows depend on: two runs whose options differ have nothing to share.
+    """
+
+    def __init__(self, folder: Path, options: Mapping[str, Any]) -> None:
+        self.folder, self.options = folder, json.loads(json.dumps({"format": FORMAT, **options}))
+
+    @property
+    def header(self) -> Path:
+        """The file of the options."""
+        return self.folder / "run.json"
+
+    def prepare(self, restart: bool) -> None:
+        """Begin the log, or check that an earlier one is of the same options; for one process alone.
+
+        Args:
+            restart: throw an earlier log away.
+
+        Raises:
+            UsageError: names the options that differ.
+            CheckpointError: the folder cannot be written, or the earlier log cannot be read.
+        """
+        if restart and self.header.is_file():
+            shutil.rmtree(self.folder)
+        if not self.header.is_file():
+            with whole(self.header) as unfinished:
+                unfinished.write_text(json.dumps(self.options, indent=1))
+            return
+        try:
+            earlier = json.loads(self.header.read_text())
+        except ValueError as error:
+            raise CheckpointError(f"{self.header} is damaged ({error}); begin anew with --restart") from error
+        differing = [
+            f"{name} was {earlier.get(name)} and is {self.options.get(name)}"
+            for name in sorted({*earlier, *self.options})
+            if earlier.get(name) != self.options.get(name)
+        ]
+        if differing:
+            raise UsageError(
+                f"{self.folder.parent} holds a run with other options: {'; '.join(differing)}; expected the same ones "
+                "to go on; choose another --out, or begin anew with --restart"
+            )
+
+    def read(self) -> Iterator[dict[str, Any]]:
+        """Every complete row, oldest session first; a line that a kill cut off is none."""
+        for path in sorted(self.folder.glob("*.jsonl")):
+            with path.open(encoding="utf-8") as lines:
+                for line in lines:
+                    try:
+                        row = json.loads(line)
+                    except ValueError:  # cut off, or damaged: that file is scored again
+                        continue
+                    if isinstance(row, dict) and line.endswith("\n"):
+                        yield row
+
+    def next_session(self) -> int:
+        """Number of the session that begins now; the same on all processes until one of them writes."""
+        return max((int(path.name.split("-")[0]) for path in self.folder.glob("*.jsonl")), default=0) + 1
+
+    def writer(self, session: int, process: int) -> RowWriter:
+        """Append rows of one process; every session has files of its own, so that no cut-off line is continued."""
+        return RowWriter(self.folder / f"{session:04d}-{process:04d}.jsonl")
+
+
+class RowWriter:
+    """Append rows to a file; each is handed to the system before the next is computed.
+
+    Args:
+        path: of a file that does not exist yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> Self:
+        self._file = self.path.open("x", encoding="utf-8")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Append one row."""
+        self._file.write(json.dumps(row) + "\n")
+        self._file.flush()
+
+
+def stamp(item: Item) -> list[list[Any]]:
+    """Name, size and time of change of an item's files: a row holds as long as these stay."""
+    found: list[list[Any]] = []
+    for role, path in item.files.items():
+        try:
+            state = path.stat()
+        except OSError:
+            found.append([role, path.name, None, None])
+        else:
+            found.append([role, path.name, state.st_size, state.st_mtime_ns])
+    return found

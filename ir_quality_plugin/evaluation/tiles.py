@@ -1,0 +1,86 @@
+"""Large images are scored by tiles, so that the memory of a metric has a bound."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import NamedTuple
+
+from torch import Tensor
+
+from .measures import Measure
+
+
+class Tile(NamedTuple):
+    """A rectangle of an image, in pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    def of(self, image: Tensor, factor: int = 1) -> Tensor:
+        """Cut it from (1,3,H,W), or from an image that is smaller by a whole factor."""
+        top, left, height, width = (side // factor for side in self)
+        return image[..., top : top + height, left : left + width]
+
+
+def tiles_of(height: int, width: int, tile_px: int, factor: int = 1) -> list[Tile]:
+    """Part an image into even tiles without overlap; one tile where it has at most tile_px**2 pixels.
+
+    Args:
+        height: of the image in pixels.
+        width: of the image in pixels.
+        tile_px: greatest side of a tile in pixels, give or take `factor`; 0 for never.
+        factor: by which the degraded image is smaller; edges lie on multiples of it.
+
+    Returns:
+        Tiles that cover every pixel once, row by row.
+    """
+    if not tile_px or height * width <= tile_px**2:
+        return [Tile(0, 0, height, width)]
+    rows, columns = _edges(height, tile_px, factor), _edges(width, tile_px, factor)
+    return [
+        Tile(top, left, bottom - top, right - left)
+        for top, bottom in pairwise(rows)
+        for left, right in pairwise(columns)
+    ]
+
+
+def _edges(length: int, tile_px: int, factor: int) -> list[int]:
+    count = math.ceil(length / tile_px)
+    return [round(index * (length // factor) / count) * factor for index in range(count)] + [length]
+
+
+def score_by_tiles(measure: Measure, restored: Tensor, guide: Tensor | None, tiles: list[Tile]) -> float:
+    """Score every tile as an image of its own; their mean, weighted by area, is the image's score.
+
+    For PSNR the squared errors are averaged instead, which gives the whole image's value.
+
+    Args:
+        measure: the metric.
+        restored: (1,3,H,W) in [0,1].
+        guide: what it judges against, smaller by a whole factor or of any other size; then every tile sees all of it.
+        tiles: of the restored image.
+    """
+    if len(tiles) == 1:
+        return measure.call(restored, guide)
+    factor = _factor(restored, guide)
+    scores = [
+        measure.call(tile.of(restored), tile.of(guide, factor) if guide is not None and factor else guide)
+        for tile in tiles
+    ]
+    area = [tile.height * tile.width for tile in tiles]
+    if measure.combine == "squared error":
+        errors = sum(10 ** (-score / 10) * pixels for score, pixels in zip(scores, area, strict=True))
+        return -10 * math.log10(errors / sum(area))
+    return sum(score * pixels for score, pixels in zip(scores, area, strict=True)) / sum(area)
+
+
+def _factor(restored: Tensor, guide: Tensor | None) -> int | None:
+    """The whole factor by which the guide is smaller; None where there is none."""
+    if guide is None:
+        return None
+    size, small = tuple(restored.shape[-2:]), tuple(guide.shape[-2:])
+    factor = size[0] // small[0]
+    return factor if factor and size == (small[0] * factor, small[1] * factor) else None

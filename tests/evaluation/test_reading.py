@@ -1,0 +1,54 @@
+"""Images are read ahead, shared ones once, within a budget."""
+
+import threading
+
+import pytest
+import torch
+
+from ir_quality_plugin import ImageError
+from ir_quality_plugin.evaluation import reading
+from ir_quality_plugin.evaluation.judging import Item
+
+ROLES = ["restored", "degraded"]
+
+
+@pytest.fixture
+def items(tmp_path):
+    return [
+        Item(f"im{image}", method, {"restored": tmp_path / f"{method}{image}", "degraded": tmp_path / f"lq{image}"})
+        for image in range(6)
+        for method in ("one", "two")
+    ]
+
+
+def test_every_file_is_read_once_and_handed_out_in_order(items, monkeypatch):
+    read = []
+    monkeypatch.setattr(reading, "read_image", lambda path: read.append(path.name) or torch.full((3, 1, 1), len(read)))
+    monkeypatch.setattr(reading, "declared_pixels", lambda path: 1)
+    found = list(reading.read_ahead(items, ROLES, workers=2))
+    assert [item for item, _ in found] == items
+    assert len(read) == len(set(read)) == 18
+    assert all(set(images) == set(ROLES) for _, images in found)
+
+
+def test_an_unreadable_file_is_handed_out_as_its_error(items, monkeypatch):
+    def broken(path):
+        raise ImageError(f"{path.name} is damaged")
+
+    monkeypatch.setattr(reading, "read_image", broken)
+    (_, images), *_ = reading.read_ahead(items, ROLES, workers=1)
+    assert str(images["restored"]) == "one0 is damaged"
+
+
+def test_large_images_are_not_read_ahead_beyond_the_budget(items, monkeypatch):
+    started, lock = [], threading.Lock()
+
+    def read(path):
+        with lock:
+            started.append(path.name)
+        return torch.zeros(3, 1, 1)
+
+    monkeypatch.setattr(reading, "read_image", read)
+    monkeypatch.setattr(reading, "declared_pixels", lambda path: reading.BUDGET_PIXELS)
+    for handed, _ in enumerate(reading.read_ahead(items, ["restored"], workers=4), start=1):
+        assert len(started) <= handed + 1

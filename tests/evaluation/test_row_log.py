@@ -1,0 +1,53 @@
+"""The log keeps complete rows whatever cut the run off, and refuses another run's."""
+
+import json
+
+import pytest
+
+from ir_quality_plugin import CheckpointError, UsageError
+from ir_quality_plugin.evaluation.row_log import RowLog
+
+
+@pytest.fixture
+def log(tmp_path):
+    log = RowLog(tmp_path / "rows", {"metrics": {"ssim": {}}, "scale": None})
+    log.prepare(restart=False)
+    return log
+
+
+def test_rows_come_back_in_the_order_of_sessions(log):
+    for session in (1, 2):
+        assert log.next_session() == session
+        with log.writer(session, 0) as rows:
+            rows.add({"image": "a", "session": session})
+    assert [row["session"] for row in log.read()] == [1, 2]
+
+
+def test_a_line_that_was_cut_off_is_no_row_at_any_length(log):
+    with log.writer(1, 0) as rows:
+        rows.add({"image": "a", "score": 1.5})
+        rows.add({"image": "b", "score": 12})
+    (path,) = log.folder.glob("*.jsonl")
+    whole = path.read_bytes()
+    first = whole.index(b"\n") + 1
+    for length in range(first, len(whole)):
+        path.write_bytes(whole[:length])
+        assert [row["image"] for row in log.read()] == ["a"], whole[:length]
+
+
+def test_other_options_are_refused_by_name_and_a_restart_begins_anew(log):
+    with log.writer(1, 0) as rows:
+        rows.add({"image": "a"})
+    other = RowLog(log.folder, {"metrics": {"ssim": {}}, "scale": 4})
+    with pytest.raises(UsageError, match=r"other options: scale was None and is 4.*--out.*--restart"):
+        other.prepare(restart=False)
+    assert list(log.read())
+    other.prepare(restart=True)
+    assert list(other.read()) == []
+    assert json.loads(other.header.read_text())["scale"] == 4
+
+
+def test_a_damaged_header_says_how_to_go_on(log):
+    log.header.write_text("{")
+    with pytest.raises(CheckpointError, match=r"run\.json is damaged.*--restart"):
+        log.prepare(restart=False)

@@ -1,0 +1,73 @@
+"""Tiles cover an image once, and their scores become the image's."""
+
+import pytest
+import torch
+
+from ir_quality_plugin.evaluation.measures import Measure
+from ir_quality_plugin.evaluation.tiles import score_by_tiles, tiles_of
+
+
+def measure(call, combine="mean"):
+    return Measure("m", None, False, True, True, combine, {}, call)
+
+
+@pytest.mark.parametrize(("height", "width"), [(300, 700), (1024, 64), (257, 257), (301, 999)])
+@pytest.mark.parametrize("tile_px", [64, 256])
+def test_every_pixel_is_in_one_tile_and_no_tile_is_much_larger_than_asked(height, width, tile_px):
+    times = torch.zeros(1, 1, height, width)
+    for tile in tiles_of(height, width, tile_px):
+        tile.of(times).add_(1)
+        assert max(tile.height, tile.width) <= tile_px or height * width <= tile_px**2
+    assert (times == 1).all()
+
+
+def test_small_images_and_no_tile_size_stay_whole():
+    assert len(tiles_of(256, 256, 256)) == len(tiles_of(5000, 5000, 0)) == 1
+
+
+def test_edges_fall_on_the_degraded_images_pixels():
+    for tile in tiles_of(4 * 301, 4 * 173, 256, factor=4):
+        assert all(side % 4 == 0 for side in tile)
+
+
+def test_a_mean_over_pixels_is_that_of_the_whole_image():
+    image = torch.rand(1, 3, 300, 501, generator=torch.Generator().manual_seed(0))
+    mean = measure(lambda restored, guide: restored.mean().item())
+    assert score_by_tiles(mean, image, None, tiles_of(300, 501, 128)) == pytest.approx(image.mean().item())
+
+
+def test_psnr_by_tiles_is_that_of_the_whole_image():
+    draw = torch.Generator().manual_seed(1)
+    clean = torch.rand(1, 3, 301, 300, generator=draw)
+    image = clean + torch.linspace(0, 0.2, 300) * torch.rand(1, 3, 301, 300, generator=draw)
+
+    def psnr(restored, guide):
+        return -10 * (restored - guide).square().mean().log10().item()
+
+    by_tiles = score_by_tiles(measure(psnr, "squared error"), image, clean, tiles_of(301, 300, 128))
+    assert by_tiles == pytest.approx(psnr(image, clean))
+    assert score_by_tiles(measure(psnr), image, clean, tiles_of(301, 300, 128)) != pytest.approx(by_tiles)
+
+
+@pytest.mark.parametrize("factor", [1, 4])
+def test_a_tile_is_judged_against_the_same_place_of_the_degraded_image(factor):
+    small = torch.rand(1, 3, 100, 150, generator=torch.Generator().manual_seed(2))
+    image = small.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+
+    def call(restored, guide):
+        assert torch.equal(restored, guide.repeat_interleave(factor, 2).repeat_interleave(factor, 3))
+        return 1.0
+
+    tiles = tiles_of(*image.shape[-2:], 64, factor)
+    assert len(tiles) > 1
+    assert score_by_tiles(measure(call), image, small, tiles) == pytest.approx(1.0)
+
+
+def test_a_guide_of_another_size_is_seen_whole_by_every_tile():
+    guide = torch.rand(1, 3, 77, 91)
+
+    def call(restored, seen):
+        assert seen is guide
+        return 0.5
+
+    assert score_by_tiles(measure(call), torch.rand(1, 3, 300, 300), guide, tiles_of(300, 300, 128)) == 0.5

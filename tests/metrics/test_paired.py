@@ -1,0 +1,119 @@
+"""Paired comparisons: the textbook's intervals, signs by direction, ranks that share, agreement by hand."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from ir_quality_plugin import UsageError
+from ir_quality_plugin.metrics.paired import (
+    agreement_of_metrics,
+    bootstrap_means,
+    describe_methods,
+    duels,
+    rank,
+)
+
+DRAW = np.random.default_rng(0)
+
+
+def test_the_intervals_are_scipys_up_to_the_resampling():
+    values = DRAW.normal([0.3, 5.0], [1.0, 2.0], (150, 2))
+    for column, (low, high) in zip(values.T, bootstrap_means(values, resamples=8000), strict=True):
+        slow = stats.bootstrap((column,), np.mean, n_resamples=8000, method="percentile", rng=1).confidence_interval
+        width = slow.high - slow.low
+        assert low == pytest.approx(slow.low, abs=0.04 * width)
+        assert high == pytest.approx(slow.high, abs=0.04 * width)
+
+
+def test_missing_scores_leave_their_column_alone():
+    values = DRAW.normal(size=(60, 2))
+    holed = values.copy()
+    holed[40:, 1] = np.nan
+    bounds = bootstrap_means(holed)
+    assert np.array_equal(bounds[0], bootstrap_means(values)[0])
+    alone = bootstrap_means(values[:40, 1:])[0]
+    assert bounds[1] == pytest.approx(alone, abs=0.1 * np.ptp(alone))
+    assert np.isnan(bootstrap_means(np.full((5, 1), np.nan))).all()
+
+
+def test_the_interval_of_a_small_normal_sample_is_students_and_covers_what_it_says():
+    samples = DRAW.normal(0, 1, (8, 400))
+    bounds = bootstrap_means(samples, resamples=4000)
+    covered = ((bounds[:, 0] <= 0) & (bounds[:, 1] >= 0)).mean()
+    assert 0.91 <= covered <= 0.98
+    half = stats.t.ppf(0.975, 7) * samples.std(axis=0, ddof=1) / np.sqrt(8)
+    assert np.median(np.ptp(bounds, axis=1) / (2 * half)) == pytest.approx(1, abs=0.08)
+
+
+def test_five_wins_of_five_are_no_proof_and_six_of_six_are():
+    scores = np.stack([np.linspace(1, 2, 6), np.zeros(6)], axis=1)
+    assert duels(scores[:5], ["one", "other"], True)[0].better is None
+    assert duels(scores, ["one", "other"], True)[0].better == "one"
+
+
+def test_many_images_are_resampled_in_parts_with_the_same_result(monkeypatch):
+    values = DRAW.normal(size=(50, 3))
+    whole = bootstrap_means(values)
+    monkeypatch.setattr("ir_quality_plugin.metrics.paired.CELLS", 700)
+    assert bootstrap_means(values) == pytest.approx(whole)
+
+
+def test_a_pairing_sees_a_small_advantage_that_overlapping_intervals_hide():
+    content = DRAW.normal(0, 10, 80)
+    scores = np.stack([content + 0.5, content + DRAW.normal(0, 0.3, 80)], axis=1)
+    (one, other) = describe_methods(scores)
+    assert one.interval[0] < other.mean < one.interval[1]
+    (duel,) = duels(scores, ["one", "other"], higher_is_better=True)
+    assert duel.better == "one"
+    assert duel.interval[0] > 0.3
+    (duel,) = duels(scores, ["one", "other"], higher_is_better=False)
+    assert duel.better == "other"
+    assert duel.interval[1] < -0.3
+
+
+def test_wins_ties_and_shares_are_counted_on_shared_images():
+    scores = np.array([[1, 0], [2, 2], [0, 1], [5, 1], [np.nan, 7]], dtype=float)
+    (duel,) = duels(scores, ["one", "other"], higher_is_better=True)
+    assert (duel.count, duel.won, duel.tied, duel.share_won, duel.difference) == (4, 2, 1, 0.5, 1.0)
+    (duel,) = duels(scores[4:], ["one", "other"], higher_is_better=True)
+    assert duel.count == 0 and duel.better is None
+
+
+def test_one_image_makes_nobody_surely_better():
+    (duel,) = duels(np.array([[1.0, 0.0]]), ["one", "other"], higher_is_better=True)
+    assert duel.better is None
+    assert rank(["one", "other"], [duel]) == {"one": 1, "other": 1}
+
+
+def test_methods_that_chance_may_part_share_a_rank():
+    noise = DRAW.normal(0, 1, (200, 3))
+    scores = noise + np.array([2.0, 2.0, 0.0])
+    found = rank("abc", duels(scores, "abc", higher_is_better=True))
+    assert found == {"a": 1, "b": 1, "c": 3}
+    found = rank("abc", duels(scores, "abc", higher_is_better=False))
+    assert found == {"a": 2, "b": 2, "c": 1}
+
+
+def test_a_shape_that_does_not_fit_is_refused():
+    with pytest.raises(UsageError, match="expected"):
+        duels(np.zeros((4, 3)), ["one", "other"], True)
+
+
+def test_metrics_agree_within_images_whatever_the_contents_do():
+    contents = DRAW.normal(0, 100, (50, 1))
+    better = DRAW.normal(0, 1, (50, 3))
+    scores = np.stack([contents + better, -contents + better, contents - better])
+    overall, within = agreement_of_metrics(scores)
+    assert within[0] == pytest.approx([1, 1, -1])
+    assert overall[0, 1] < -0.9 and overall[0, 2] > 0.9
+    assert overall[0, 1] == pytest.approx(stats.spearmanr(scores[0].ravel(), scores[1].ravel())[0])
+
+
+def test_half_of_the_pairs_ordered_alike_is_no_agreement():
+    scores = np.array([[[1, 2], [1, 2]], [[1, 2], [2, 1]]], dtype=float)
+    assert agreement_of_metrics(scores)[1][0, 1] == 0
+
+
+def test_a_constant_metric_and_a_single_method_have_no_agreement():
+    overall, within = agreement_of_metrics(np.stack([DRAW.normal(size=(6, 1)), np.ones((6, 1))]))
+    assert np.isnan(overall[0, 1]) and np.isnan(within).all()

@@ -1,0 +1,211 @@
+"""The page of `irq evaluate`: what it says, that it needs nothing else, and that it works in a real browser."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ir_quality_plugin.data.folders import Pairing, Unpaired
+from ir_quality_plugin.data.score_table import ScoreTable
+from ir_quality_plugin.evaluation.measures import Measure
+from ir_quality_plugin.evaluation.run import Evaluated
+from ir_quality_plugin.evaluation.summary import summarise
+from ir_quality_plugin.evaluation.thumbnails import thumbnail
+from ir_quality_plugin.report.cases import choose_cases, window_of
+from ir_quality_plugin.report.evaluation import write_report
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+METHODS = ("first", "second", "a<b>&c")
+NAMES = {"up": True, "down": False}
+
+
+def pictures(folder, count=4, size=(300, 400)):
+    draw = np.random.RandomState(0)
+    paths = []
+    for index in range(count):
+        paths.append(folder / f"picture_{index}.png")
+        Image.fromarray(draw.randint(0, 256, (*size, 3), dtype=np.uint8)).save(paths[-1])
+    return paths
+
+
+def write(folder, images=30, methods=METHODS, spoil=lambda table: None):
+    """A page of made scores; `first` is better than `second` by both metrics, the third is like `first`."""
+    draw = np.random.default_rng(0)
+    names = tuple(f"image_{index:04d}" for index in range(images))
+    table = ScoreTable.empty(names, methods, tuple(NAMES))
+    table.present[:] = True
+    advantage = np.array([1.0, 0.0, 1.0])[: len(methods)]
+    for index, higher in enumerate(NAMES.values()):
+        noise = draw.normal(0, 0.4, (images, len(methods)))
+        table.scores[index] = 5 + draw.normal(0, 2, (images, 1)) + (advantage if higher else -advantage) + noise
+    spoil(table)
+    paths = pictures(folder)
+    files = {method: dict.fromkeys(names, paths[index]) for index, method in enumerate(methods)}
+    files["degraded"] = dict.fromkeys(names, paths[3])
+    pairing = Pairing(names, methods, files, (Unpaired("second", "lost.png", "no method restored it"),))
+    about = {"kind": "pyiqa", "range": ""}
+    measures = [
+        Measure(name, None, False, higher, True, "mean", about, lambda *_: 0.0) for name, higher in NAMES.items()
+    ]
+    small = thumbnail(torch.rand(3, 90, 120))
+    found = Evaluated(table, measures, {4: images}, 0, dict.fromkeys(names, small))
+    summary = summarise(found, pairing, {"degraded": Path("/long" * 40)}, None)
+    return write_report(folder / "report.html", summary, table, pairing, found.thumbnails), table
+
+
+def text_of(page):
+    body = re.sub(r"<(script|style).*?</\1>", "", page.read_text(), flags=re.S)
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", "", body)))
+
+
+def test_the_page_says_who_is_first_by_how_much_and_how_surely(tmp_path):
+    page, table = write(tmp_path)
+    text = text_of(page)
+    assert "first, a<b>&c share the first place" in text or "a<b>&c, first share the first place" in text
+    page, table = write(tmp_path, methods=METHODS[:2])
+    text = text_of(page)
+    gain = (table.scores[0, :, 0] - table.scores[0, :, 1]).mean()
+    assert f"first is first: ahead of second by +{gain:.3f}" in text
+    assert "of 30 images" in text and "95 % interval" in text
+    assert "lost.png, no method restored it" in text
+
+
+def test_nothing_is_loaded_from_elsewhere_and_names_are_escaped(tmp_path):
+    text = write(tmp_path)[0].read_text()
+    assert "a<b>" not in text
+    sources = re.findall(r'\b(?:src|href)="([^"]*)"', text)
+    assert sources and all(source.startswith(("data:image/webp;base64,", "#")) for source in sources)
+    assert "url(" not in text and "@import" not in text and "http" not in re.sub(r"data:[^\"]*", "", text)
+
+
+def test_a_failure_is_listed_once_with_its_metrics(tmp_path):
+    def spoil(table):
+        table.scores[:, 3, 1] = np.nan
+        table.scores[0, 4, 1] = np.nan
+        table.reasons.update({(name, "image_0003", "second"): "it is damaged" for name in NAMES})
+        table.reasons["up", "image_0004", "second"] = "too small"
+
+    text = text_of(write(tmp_path, spoil=spoil)[0])
+    assert "2 could not be scored" in text
+    assert "image_0003 of second (all metrics): it is damaged" in text
+    assert "image_0004 of second (up): too small" in text
+
+
+def test_the_images_to_look_at_are_those_with_the_largest_differences(tmp_path):
+    def spoil(table):
+        table.scores[0, 7, 1] -= 30
+        table.scores[1, 9, 0] += 50
+
+    _, table = write(tmp_path, spoil=spoil)
+    differing, worst = choose_cases(table, list(NAMES.values()))
+    assert {case.image for case in differing[:2]} == {"image_0007", "image_0009"}
+    first_of = {case.about: case for case in reversed(worst)}
+    assert first_of["second"].image == "image_0007"
+    assert first_of["first"].image == "image_0009"
+    assert all(case.methods[-1] == case.about and len(case.methods) == 2 for case in worst)
+
+
+def test_scores_that_are_missing_or_alike_break_no_choice(tmp_path):
+    def spoil(table):
+        table.scores[0] = 1.0
+        table.scores[1] = np.nan
+
+    page, table = write(tmp_path, spoil=spoil)
+    assert choose_cases(table, list(NAMES.values())) == ([], [])
+    assert "no method has a score" in text_of(page)
+
+
+def test_a_large_image_is_cut_where_the_methods_differ():
+    one = torch.full((3, 800, 1000), 100, dtype=torch.uint8)
+    other = one.clone()
+    other[:, 600:660, 120:180] += 50
+    top, left, height, width = window_of([one, other])
+    assert (height * 800, width * 1000) == pytest.approx((224, 224))
+    assert top * 800 <= 600 and top * 800 + 224 >= 660
+    assert left * 1000 <= 120 and left * 1000 + 224 >= 180
+
+
+PROBE = """
+<script>
+const wait = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+(async () => {
+  await wait(300);
+  const found = {errors: window.problems}, list = document.getElementById("images");
+  found.opened = performance.now();
+  found.rows = list.querySelectorAll("tbody tr").length;
+  list.scrollTop = list.scrollHeight;
+  list.dispatchEvent(new Event("scroll"));
+  await wait(100);
+  found.more = list.querySelectorAll("tbody tr").length;
+  document.getElementById("find").value = "0012";
+  document.getElementById("find").dispatchEvent(new Event("input"));
+  found.filtered = [...list.querySelectorAll("tbody tr")].map((row) => row.cells[0].innerText.trim());
+  document.getElementById("find").value = "";
+  document.getElementById("find").dispatchEvent(new Event("input"));
+  list.querySelectorAll("thead button")[1].click();
+  found.worst = list.querySelector("tbody tr").cells[1].innerText;
+  list.querySelectorAll("thead button")[1].click();
+  found.best = list.querySelector("tbody tr").cells[1].innerText;
+  const lens = document.querySelector(".lens"), box = lens.getBoundingClientRect();
+  const [clientX, clientY] = [box.left + box.width / 4, box.top + box.height / 2];
+  lens.dispatchEvent(new PointerEvent("pointermove", {bubbles: true, pointerType: "mouse", clientX, clientY}));
+  found.zoomed = [...lens.closest(".shots").querySelectorAll("img")].map((img) => getComputedStyle(img).transform);
+  found.aim = lens.closest(".shots").style.getPropertyValue("--x");
+  found.shown = [...document.querySelectorAll("details[open] img, .case > .shots img")].every((img) => img.complete);
+  found.width = document.documentElement.clientWidth;
+  found.wide = document.documentElement.scrollWidth;
+  found.paper = getComputedStyle(document.body).backgroundColor;
+  parent.postMessage(JSON.stringify(found), "*");
+})();
+</script>
+"""
+FRAME = """<!doctype html><iframe src="probed.html" style="width:{width}px;height:900px;border:0"></iframe>
+<pre></pre><script>onmessage = (event) => {{ document.querySelector("pre").textContent = event.data; }};</script>"""
+GUARD = "<head><script>window.problems = []; onerror = (message) => { problems.push(message); };</script>"
+
+
+@pytest.fixture(scope="module")
+def large_page(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("page"), images=1000)
+
+
+def look(page, width, dark=False):
+    """Open a page in a frame of a width, use it, and tell what was found."""
+    folder = page.parent
+    probed = page.read_text().replace("<head>", GUARD, 1).replace("</body>", PROBE + "</body>")
+    (folder / "probed.html").write_text(probed)
+    (folder / "frame.html").write_text(FRAME.format(width=width))
+    line = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'browser'}"]
+    line += [f"--blink-settings=preferredColorScheme={0 if dark else 1}", "--virtual-time-budget=8000", "--dump-dom"]
+    done = subprocess.run([*line, f"file://{folder / 'frame.html'}"], capture_output=True, text=True, timeout=120)
+    found = re.search(r"<pre>(\{.*\})</pre>", done.stdout, flags=re.S)
+    assert found, done.stdout[-500:] + done.stderr[-2000:]
+    return json.loads(html.unescape(found[1]))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="needs chromium: apt-get install chromium")
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (360, True)])
+def test_a_page_of_a_thousand_images_works_in_a_browser(large_page, width, dark):
+    page, table = large_page
+    found = look(page, width, dark)
+    assert found["errors"] == []
+    assert found["rows"] == 60 and found["more"] == 120  # drawn as it is scrolled
+    assert found["filtered"] == ["image_0012"]
+    column = table.scores[0]
+    by_name = dict(zip(("first", "second", "a<b>&c"), column.T, strict=True))
+    best = {f"{scores.max():.2f}" for scores in by_name.values()}
+    assert found["best"] in best and float(found["worst"]) < float(found["best"])
+    assert len(found["zoomed"]) >= 3 and set(found["zoomed"]) == {"matrix(3, 0, 0, 3, 0, 0)"}
+    assert found["aim"] == "25%"
+    assert found["shown"]
+    assert found["width"] <= width and found["wide"] <= found["width"]  # nothing sticks out to the side
+    assert found["paper"] == ("rgb(22, 24, 27)" if dark else "rgb(251, 250, 247)")
+    assert page.stat().st_size < 8e6
