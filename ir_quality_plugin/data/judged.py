@@ -33,10 +33,11 @@ class QualityDataset(torch.utils.data.Dataset[dict[str, Any]]):
     Args:
         opt: `layout`, of `read_labels`, and `dataroot`, what it reads. `split`: {shares, by, seed} of
             `LabelTable.split`, whose parts are train, val and test in this order, chosen by `part` (the phase, if it is
-            left out); without `split` the whole table. `leave_out`: beginnings of names of distortions. For training `crop_px`, `patches` (1), `use_hflip`, `use_rot`.
-            `references`: a folder of clean images of any content. `degraded_scale`: where the set names no degraded
-            input, it is the reference reduced by that factor. `in_memory` decodes each image once, to eight bits.
-            `needs`, `score_range` and `phase` come from what is trained.
+            left out); without `split` the whole table. `leave_out`: beginnings of names of distortions. For training
+            `crop_px`, `patches` (1), `use_hflip`, `use_rot`. `references`: a folder of clean images of any content.
+            `degraded_scale`: where the set names no degraded input, it is the reference reduced by that factor.
+            `in_memory` decodes each image once, to eight bits. `needs`, `score_range` and `phase` come from what is
+            trained.
 
     Raises:
         UsageError: the set is not there, or lacks what is needed; a split that cannot be made.
