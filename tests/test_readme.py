@@ -59,10 +59,26 @@ def test_the_option_snippet_is_one_that_the_check_accepts(workplace):
 
     assert ir_quality_plugin.integrations
     register()
-    snippet, guard = blocks("yaml")
+    snippet, guard, _ = blocks("yaml")
     assert len(snippet.splitlines()) <= 5
     check_options(yaml.safe_load(snippet))
     GuardOptions.model_validate(yaml.safe_load(guard)["train"]["guard"])
+
+
+def test_the_snippet_of_a_scorer_is_one_that_the_check_accepts(workplace):
+    import ir_quality_plugin.integrations
+
+    pytest.importorskip("basicsr")
+    from ir_quality_plugin.engine.kinds import check_all
+    from ir_quality_plugin.engine.options import check
+    from ir_quality_plugin.integrations.register import register
+
+    assert ir_quality_plugin.integrations
+    register()
+    *_, snippet = blocks("yaml")
+    file = yaml.safe_load(snippet)
+    rest = {"optim_g": {"type": "Adam"}, "scheduler": {"type": "MultiStepLR", "milestones": [1]}, "total_iter": 1}
+    check_all(check({**file, "name": "readme", "train": {**file["train"], **rest}}, "README"))
 
 
 def test_every_link_leads_somewhere():

@@ -88,7 +88,7 @@ def validate(
                 preflight(options)
         except QualityPluginError as error:
             wrong += 1
-            typer.echo(str(error) if str(file) in str(error) else f"{file}: {error}")
+            typer.echo(f"{file}: {str(error).removeprefix('-opt ').removeprefix(f'{file}: ')}")
         else:
             typer.echo(f"{file}: ok")
     if wrong:

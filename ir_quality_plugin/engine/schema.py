@@ -8,7 +8,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from ..integrations import basicsr_parts as parts_of
 from ..integrations.options import LOSSES
+from ..losses.opinion import OPINION_LOSSES
 from .options import Options
+from .scoring import MODEL
 
 JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", dict: "object", list: "array"}
 
@@ -21,14 +23,15 @@ def schema() -> dict[str, Any]:
     tables = parts_of.registered_types()
     networks, losses = _choice(tables["networks"]), _choice(tables["losses"])
     top, train, val = document["properties"], sections["TrainOptions"]["properties"], sections["ValOptions"]
-    for name in ("network_g", "network_d"):
+    for name in ("network_g", "network_d", "network_t"):
         top[name] = networks
-    top["model_type"] = {"enum": sorted(tables["models"])}
+    top["model_type"] = {"enum": sorted([*tables["models"], MODEL])}
     top["datasets"] = {"type": "object", "additionalProperties": _typed_by_name(tables["datasets"])}
     for name in ("pixel_opt", "perceptual_opt", "gan_opt", "ldl_opt"):
         train[name] = losses
     ours = _choice(LOSSES)
     train["quality_opt"] = {"anyOf": [ours, {"type": "array", "items": ours}, {"type": "null"}]}
+    train["opinion_opt"] = _choice(OPINION_LOSSES, leave_out={"network", "teacher"})
     metrics = _choice(tables["metrics"], leave_out={"img", "img2"})
     val["properties"]["metrics"] = {"type": ["object", "null"], "additionalProperties": metrics}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **document}

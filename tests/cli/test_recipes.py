@@ -60,7 +60,7 @@ def test_good_and_bad_files_are_told_apart(run, monkeypatch):
     good, bad = RECIPES / "smoke" / "sr_x4_ckdn.yml", RECIPES / "smoke" / "nope.yml"
     code, out, err = run("recipes", "validate", good, bad, "--images")
     assert code == 1
-    assert f"{good}: ok" in out and f"{bad}: -opt" in out
+    assert f"{good}: ok" in out and f"{bad}: cannot be read" in out
     assert "1 of 2 files are wrong" in err
     code, out, _ = run("recipes", "validate", good, "--set", "train.quality_opt.balence=1")
     assert code == 1
