@@ -10,7 +10,7 @@ import typer
 
 from ..errors import QualityPluginError, UsageError
 from ..version import __version__
-from . import degradations, demo, doctor, recipes, score, train, weights
+from . import benchmark, degradations, demo, doctor, recipes, score, train, weights
 
 START = """\
 Score a restored image:        irq score restored.png --degraded input.png --scorer ckdn --weights FILE
@@ -33,6 +33,9 @@ app.command("score", epilog="Example: irq score restored/ --degraded lq/ --score
 app.command("train", epilog="Example: irq train -opt recipes/smoke/sr_x4_ckdn.yml --set train.total_iter=100")(
     train.train
 )
+app.command(
+    "benchmark", epilog="Example: irq benchmark --labels scores.csv --images DIR --scorer ckdn-s --pyiqa ssim --out DIR"
+)(benchmark.benchmark)
 app.command("demo", epilog="Example: irq demo --out demo")(demo.demo)
 app.command("doctor", epilog="Example: irq doctor --json")(doctor.doctor)
 app.add_typer(recipes.app, name="recipes")
