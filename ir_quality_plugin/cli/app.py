@@ -10,7 +10,7 @@ import typer
 
 from ..errors import QualityPluginError, UsageError
 from ..version import __version__
-from . import benchmark, degradations, demo, doctor, recipes, score, train, weights
+from . import benchmark, degradations, demo, doctor, probe, recipes, score, train, weights
 
 START = """\
 Score a restored image:        irq score restored.png --degraded input.png --scorer ckdn --weights FILE
@@ -36,6 +36,7 @@ app.command("train", epilog="Example: irq train -opt recipes/smoke/sr_x4_ckdn.ym
 app.command(
     "benchmark", epilog="Example: irq benchmark --labels scores.csv --images DIR --scorer ckdn-s --pyiqa ssim --out DIR"
 )(benchmark.benchmark)
+app.command("probe", epilog="Example: irq probe --scorer ckdn-s --images DIR --out probe")(probe.probe)
 app.command("demo", epilog="Example: irq demo --out demo")(demo.demo)
 app.command("doctor", epilog="Example: irq doctor --json")(doctor.doctor)
 app.add_typer(recipes.app, name="recipes")

@@ -161,7 +161,7 @@ def show(document: dict[str, Any]) -> None:
 
     metrics, compared = document["metrics"], document["compared"]
     typer.echo(f"{document['set']['name']}: {compared['images']} images of {compared['contents']} contents")
-    width = max(len(name) for name in metrics)
+    width = max(map(len, (*metrics, "metric")))
     typer.echo(f"{'metric':{width}}  {'SRCC':>6}  {'95 % interval':14}  within   KRCC   PLCC (logistic)")
     for name, found in sorted(metrics.items(), key=lambda item: -(item[1]["srcc"] or -1)):
         low, high = (text_of(end) for end in found["intervals"]["srcc"])

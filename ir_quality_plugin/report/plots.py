@@ -39,7 +39,11 @@ MOST_POINTS = 1500
 
 
 def interval_plot(
-    names: Sequence[str], values: Sequence[float], intervals: Sequence[tuple[float, float]], label: str
+    names: Sequence[str],
+    values: Sequence[float],
+    intervals: Sequence[tuple[float, float]],
+    label: str,
+    points: Sequence[Sequence[float]] = (),
 ) -> Markup:
     """A dot with its interval for each name, from top to bottom.
 
@@ -48,10 +52,13 @@ def interval_plot(
         values: at the dots; NaN draws none.
         intervals: (low, high) of each.
         label: of the axis.
+        points: single values, drawn small behind each line.
     """
     with matplotlib.rc_context(STYLE):
         figure, axes = _figure(5.2, 0.7 + 0.27 * len(names))
         places = np.arange(len(names))[::-1]
+        for place, own in zip(places, points, strict=False):
+            axes.scatter(own, [place] * len(own), s=14, color=COLOURS["second"], alpha=0.45, linewidths=0)
         for place, value, (low, high) in zip(places, values, intervals, strict=True):
             axes.plot([low, high], [place, place], color=COLOURS["accent"], linewidth=2.4, solid_capstyle="round")
             axes.plot([value], [place], "o", color=COLOURS["accent"], markersize=6)
