@@ -102,10 +102,9 @@ class Finding(NamedTuple):
         """What was gained, in the direction of better, in units of the natural range."""
         return self.sign * (self.end - self.start) / self.range
 
-    @property
-    def beyond_reference(self) -> bool | None:
-        """Whether the gamed image scores above the clean one."""
-        return None if self.reference is None else self.sign * (self.end - self.reference) > 0
+    def beyond_reference(self, score: float) -> bool | None:
+        """Whether a score is better than the clean image's; None where there is no clean image."""
+        return None if self.reference is None else self.sign * (score - self.reference) > 0
 
 
 def to_8_bits(images: Tensor) -> Tensor:
@@ -267,7 +266,10 @@ def summarise(
     for name, own in findings.items():
         gains = np.array([finding.gain for finding in own])
         slopes = np.array([finding.ascent.gradient_l1 * attack.epsilon_255 / 255 / finding.range for finding in own])
-        beyond = [finding.beyond_reference for finding in own if finding.beyond_reference is not None]
+        before, after = (
+            [finding.beyond_reference(getattr(finding, score)) for finding in own if finding.reference is not None]
+            for score in ("start", "end")
+        )
         apart = [np.ptp(finding.ascent.scores) / finding.range for finding in own]
         judges = sorted({judge for each in others[name] for judge in each})
         said[name] = {
@@ -277,7 +279,8 @@ def summarise(
             "gain_interval": list(mean_interval(gains, seed=attack.seed)) if len(gains) > 1 else None,
             "gain_median": float(np.median(gains)),
             "gain_greatest": float(gains.max()),
-            "beyond_reference": float(np.mean(beyond)) if beyond else None,
+            "beyond_reference_before": float(np.mean(before)) if before else None,
+            "beyond_reference": float(np.mean(after)) if after else None,
             "gradient_l1": float(np.mean([finding.ascent.gradient_l1 for finding in own])),
             "first_order_gain": float(slopes.mean()),
             "natural_range": float(np.mean([finding.range for finding in own])),

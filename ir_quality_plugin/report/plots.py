@@ -52,7 +52,7 @@ def interval_plot(
         values: at the dots; NaN draws none.
         intervals: (low, high) of each.
         label: of the axis.
-        points: single values, drawn small behind each line.
+        points: single values, drawn small behind each line; the axis then begins at 0.
     """
     with matplotlib.rc_context(STYLE):
         figure, axes = _figure(5.2, 0.7 + 0.27 * len(names))
@@ -62,6 +62,8 @@ def interval_plot(
         for place, value, (low, high) in zip(places, values, intervals, strict=True):
             axes.plot([low, high], [place, place], color=COLOURS["accent"], linewidth=2.4, solid_capstyle="round")
             axes.plot([value], [place], "o", color=COLOURS["accent"], markersize=6)
+        if points:
+            axes.set_xlim(left=min(0.0, axes.get_xlim()[0]))
         axes.set_yticks(places, names, color=COLOURS["ink"])
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(-0.6, len(names) - 0.4)

@@ -40,7 +40,7 @@ def write_probe_page(path: Path, document: Mapping[str, Any], rows: Sequence[Map
             [f"{name} {'↑' if metrics[name]['higher_is_better'] else '↓'}" for name in order],
             [100 * metrics[name]["gain"] for name in order],
             [_ends(metrics[name]) for name in order],
-            "gain in % of the metric’s natural range; dots: images, line: 95 % interval of the mean",
+            "mean gain in % of the metric’s natural range",
             [[100 * gain for gain in gains[name]] for name in order],
         ),
         rows=[_row(name, metrics[name]) for name in order],
@@ -60,14 +60,14 @@ def _percent(value: float | None, sign: str = "") -> str:
 
 
 def _row(name: str, metric: Mapping[str, Any]) -> dict[str, Any]:
-    interval = metric["gain_interval"]
+    interval, before = metric["gain_interval"], metric["beyond_reference_before"]
     return {
         "name": f"{name} {'↑' if metric['higher_is_better'] else '↓'}",
         "gain": _percent(metric["gain"]),
         "interval": f"{_percent(interval[0])} to {_percent(interval[1])}" if interval else "",
         "median": _percent(metric["gain_median"]),
         "greatest": _percent(metric["gain_greatest"]),
-        "beyond": _percent(metric["beyond_reference"]),
+        "beyond": NONE if before is None else f"{_percent(before)} → {_percent(metric['beyond_reference'])}",
         "first_order": _percent(metric["first_order_gain"]),
         "gradient_l1": text_of(metric["gradient_l1"], ".3g"),
         "range": text_of(metric["natural_range"], ".3g"),
@@ -89,7 +89,7 @@ def _judged(name: str, order: Sequence[str], metrics: Mapping[str, Any]) -> dict
 def _pictures(name: str, rows: Sequence[Mapping[str, Any]], document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The image with the greatest gain and the one with the median: original, gamed, and what changed."""
     own = sorted((row for row in rows if row["metric"] == name and not row["reason"]), key=lambda row: row["gain"])
-    chosen = {"median gain": own[len(own) // 2], "greatest gain": own[-1]} if len(own) > 1 else {"gain": own[0]}
+    chosen = {"median gain": own[(len(own) - 1) // 2], "greatest gain": own[-1]} if len(own) > 1 else {"gain": own[0]}
     shown = []
     for kind, row in chosen.items():
         before, after = (np.asarray(Image.open(row[key]).convert("RGB")) for key in ("original", "picture"))
