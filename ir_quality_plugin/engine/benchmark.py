@@ -67,7 +67,7 @@ def without_references(table: LabelTable) -> LabelTable:
     """Leave out images that are their own reference, which every full-reference metric ranks first without merit."""
     found = table.only(lambda row: row.reference is None or not _same(row.image, row.reference))
     left = len(table.rows) - len(found.rows)
-    note = (f"{left} images that are their own reference are left out",) if left else ()
+    note = (f"{left} of {len(table.rows)} images are their own reference and are left out",) if left else ()
     return dataclasses.replace(found, notes=(*table.notes, *note))
 
 

@@ -12,7 +12,19 @@ from ir_quality_plugin.cli import score
 IRQ = Path(sys.executable).with_name("irq")
 
 
-COMMANDS = ["", "score", "train", "demo", "doctor", "weights", "weights ls", "weights convert", "weights verify"]
+COMMANDS = [
+    "",
+    "score",
+    "benchmark",
+    "probe",
+    "train",
+    "demo",
+    "doctor",
+    "weights",
+    "weights ls",
+    "weights convert",
+    "weights verify",
+]
 COMMANDS += ["recipes", "recipes ls", "recipes cp", "recipes validate", "recipes schema"]
 COMMANDS += ["degradations", "degradations ls", "degradations sheet"]
 
