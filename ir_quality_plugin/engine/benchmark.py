@@ -83,6 +83,7 @@ def missing_inputs(table: LabelTable, metrics: Mapping[str, Metric]) -> list[str
 
     Raises:
         MissingInputError: the whole set has none.
+        UsageError: fewer than five images have what all metrics need.
     """
     said = []
     for metric in metrics.values():
@@ -94,6 +95,13 @@ def missing_inputs(table: LabelTable, metrics: Mapping[str, Metric]) -> list[str
             )
         if without:
             said.append(f"{metric.name} leaves {without} of {len(table.rows)} images out: they have no {metric.needs}")
+    needed = {metric.needs for metric in metrics.values() if metric.needs}
+    whole = sum(all(getattr(row, name) is not None for name in needed) for row in table.rows)
+    if whole < LEAST_IMAGES:
+        raise UsageError(
+            f"{whole} of {len(table.rows)} images have what all of {', '.join(metrics)} need; expected at least "
+            f"{LEAST_IMAGES}; benchmark them apart, or complete the labels"
+        )
     return said
 
 
@@ -169,7 +177,7 @@ def in_common(table: LabelTable, metrics: Mapping[str, Metric], results: Sequenc
     """Take the images that every metric scored.
 
     Raises:
-        UsageError: fewer than five are left.
+        ImageError: fewer than five are left.
     """
     found: dict[str, dict[Path, float]] = {name: {} for name in metrics}
     for result in results:
@@ -178,8 +186,8 @@ def in_common(table: LabelTable, metrics: Mapping[str, Metric], results: Sequenc
     rows = [row for row in table.rows if all(row.image in scores for scores in found.values())]
     if len(rows) < LEAST_IMAGES:
         counts = ", ".join(f"{name} {len(scores)}" for name, scores in found.items())
-        reason = next((result.reason for result in results if result.score is None), "the set is too small")
-        raise UsageError(
+        reason = next(result.reason for result in results if result.score is None)
+        raise ImageError(
             f"{len(rows)} of {len(table.rows)} images were scored by every metric ({counts}); expected at least "
             f"{LEAST_IMAGES}; the first reason: {reason}"
         )
@@ -209,7 +217,7 @@ def summarise(
         seed: of the resampling.
 
     Raises:
-        UsageError: fewer than five images were scored by every metric.
+        ImageError: fewer than five images were scored by every metric.
     """
     scored = in_common(table, metrics, results)
     contents = [row.content for row in scored.rows]

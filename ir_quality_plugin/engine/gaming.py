@@ -266,10 +266,6 @@ def summarise(
     for name, own in findings.items():
         gains = np.array([finding.gain for finding in own])
         slopes = np.array([finding.ascent.gradient_l1 * attack.epsilon_255 / 255 / finding.range for finding in own])
-        before, after = (
-            [finding.beyond_reference(getattr(finding, score)) for finding in own if finding.reference is not None]
-            for score in ("start", "end")
-        )
         apart = [np.ptp(finding.ascent.scores) / finding.range for finding in own]
         judges = sorted({judge for each in others[name] for judge in each})
         said[name] = {
@@ -279,8 +275,8 @@ def summarise(
             "gain_interval": list(mean_interval(gains, seed=attack.seed)) if len(gains) > 1 else None,
             "gain_median": float(np.median(gains)),
             "gain_greatest": float(gains.max()),
-            "beyond_reference_before": float(np.mean(before)) if before else None,
-            "beyond_reference": float(np.mean(after)) if after else None,
+            "beyond_reference_before": _share_beyond(own, [finding.start for finding in own]),
+            "beyond_reference": _share_beyond(own, [finding.end for finding in own]),
             "gradient_l1": float(np.mean([finding.ascent.gradient_l1 for finding in own])),
             "first_order_gain": float(slopes.mean()),
             "natural_range": float(np.mean([finding.range for finding in own])),
@@ -290,3 +286,9 @@ def summarise(
             },
         }
     return said
+
+
+def _share_beyond(findings: Sequence[Finding], scores: Sequence[float]) -> float | None:
+    beyond = (finding.beyond_reference(score) for finding, score in zip(findings, scores, strict=True))
+    known = [found for found in beyond if found is not None]
+    return float(np.mean(known)) if known else None

@@ -18,7 +18,7 @@ from .text import MINUS, text_of
 
 THUMBNAIL_PX = 176
 PARTED = 3
-ALIKE, APART = "no difference shown", "apart beyond chance"
+SIGNIFICANT = 0.05
 
 
 class Seen(NamedTuple):
@@ -59,6 +59,7 @@ def write_benchmark_page(path: Path, document: Mapping[str, Any], seen: Seen, su
         document=document,
         rows=[_row(name, metrics[name]) for name in order],
         voted=any(metrics[name].get("votes") for name in order),
+        alike=_alike(order[0], document["pairs"]),
         overview=interval_plot(
             [_arrow(name, metrics[name]) for name in order],
             [_number(metrics[name]["srcc"]) for name in order],
@@ -141,17 +142,23 @@ def _matrix(order: Sequence[str], pairs: Sequence[Mapping[str, Any]]) -> list[di
             if pair is None or pair["difference"] is None:
                 cells.append({"text": "", "kind": "", "hint": ""})
                 continue
-            sure = pair["p_adjusted"] < 0.05
+            sure = pair["p_adjusted"] < SIGNIFICANT
             difference = sign * pair["difference"]
             kind = ("higher" if difference > 0 else "lower") if sure else ""
             low, high = sorted(sign * end for end in (_number(pair["low"]), _number(pair["high"])))
             hint = (
                 f"{name} less {other}: {difference:+.3f} [{low:+.3f}, {high:+.3f}], p {pair['p']:.2g}, "
-                f"{pair['p_adjusted']:.2g} for all pairs: {APART if sure else ALIKE}"
+                f"{pair['p_adjusted']:.2g} for all pairs"
             )
             cells.append({"text": text_of(difference, "+.2f"), "kind": kind, "hint": hint})
         rows.append({"name": name, "cells": cells})
     return rows
+
+
+def _alike(best: str, pairs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The metrics of which no difference from the best is shown."""
+    own = (pair for pair in pairs if best in (pair["first"], pair["second"]) and pair["p_adjusted"] >= SIGNIFICANT)
+    return [pair["second"] if pair["first"] == best else pair["first"] for pair in own]
 
 
 def _parted(seen: Seen, name: str) -> list[dict[str, str]]:

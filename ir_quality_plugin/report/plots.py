@@ -90,7 +90,7 @@ def scatter_plot(
     with matplotlib.rc_context(STYLE):
         figure, axes = _figure(3.3, 2.7)
         many = len(scores) > MOST_POINTS
-        size = float(np.clip(900 / len(scores), 2, 12))
+        size = float(np.clip(1600 / len(scores), 3, 14))
         axes.scatter(scores, mos, s=size, color=COLOURS["accent"], alpha=0.5, linewidths=0, rasterized=many)
         order = np.argsort(scores)
         # A curve needs no more points than the plot has pixels.

@@ -98,6 +98,7 @@ def test_the_page_holds_everything_and_fetches_nothing(run, judged):
     assert code == 0 and out.rstrip().endswith("report.html")
     assert not re.search(r'(src|href)="(?!data:|#)', page)
     assert page.count("<svg") == 3 and page.count("<img") == 2 * 6
+    assert "</b> agrees best with people" in page
     assert "gmsd ↓" in page and "ssim ↑" in page
     assert not re.search(r"#0b6e99|#010203", page.split("</style>")[1])  # colours are the page's variables
     assert "var(--accent)" in page and "prefers-color-scheme: dark" in page
@@ -177,6 +178,15 @@ def test_wrong_calls_are_refused(run, tmp_path, arguments, message):
     code, _, err = run("benchmark", *arguments, "--out", tmp_path / "out")
     assert code == 2
     assert message in err
+
+
+def test_too_few_scored_images_are_a_failure_that_says_why(run, judged):
+    for path in sorted((judged / "images").iterdir())[4:]:
+        path.write_text("no image")
+    code, _, err = call(run, judged, "--pyiqa", "ssim")
+    assert code == 1
+    assert "4 of 16 images were scored by every metric (ssim 4); expected at least 5" in err and "no image" in err
+    assert len((judged / "out" / "scores.csv").read_text().splitlines()) == 17
 
 
 def test_what_a_metric_cannot_do_without_is_said_before_the_run(run, judged):
