@@ -196,3 +196,18 @@ def test_what_a_metric_cannot_do_without_is_said_before_the_run(run, judged):
     assert not (judged / "out" / "scores.csv").exists()
     code, _, err = call(run, judged)
     assert code == 2 and "no metric is named" in err
+
+
+def test_a_public_set_is_read_as_it_unpacks(run, tmp_path):
+    rows = []
+    for index, photograph in enumerate(sorted(PHOTOGRAPHS.glob("*.png"))):
+        write(read_image(photograph)[:, :SIDE_PX, :SIDE_PX], tmp_path / "set" / "512x384" / photograph.name)
+        rows.append([photograph.name, 1 + index / 2])
+    with (tmp_path / "set" / "koniq10k_scores_and_distributions.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["image_name", "MOS"], *rows])
+    code, out, err = run(
+        *("benchmark", "--set", "koniq10k", "--images", tmp_path / "set", "--pyiqa", "piqe", "--out", tmp_path / "out"),
+        *("--resamples", 100, "--resample", "content"),
+    )
+    assert code == 0 and "KonIQ-10k: 8 images of 8 contents" in out
+    assert "lists 8 images; the published set has 10073" in err
