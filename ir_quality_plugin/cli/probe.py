@@ -19,7 +19,8 @@ from .benchmark import check_out, track, write_json
 if TYPE_CHECKING:
     import torch
 
-    from ..engine.gaming import Attack, Finding, Images
+    from ..engine.gaming import Attack, Images
+    from ..engine.probe import Finding
     from ..integrations.metric import Metric
 
 COLUMNS = ("image", "metric", "start", "gamed", "natural_range", "gain", "gradient_l1", "picture", "reason")
@@ -55,7 +56,8 @@ def probe(
     in the metric's own range: how far its score moves when the picture is blurred, made noisy and compressed at five
     levels. An image that a metric cannot score is listed with its reason, and the exit code is 1.
     """
-    from ..engine.gaming import Attack, summarise
+    from ..engine.gaming import Attack
+    from ..engine.probe import summarise
     from ..integrations.metric import build_metrics
     from ..report.probe_page import write_probe_page
     from .score import check_device
@@ -137,8 +139,9 @@ def probe_all(
     folder: Path,
 ) -> Iterator[tuple[dict[str, Any], Finding | None, dict[str, float]]]:
     """Probe image after image: a row a metric, what was found, and what the other metrics say of the gamed picture."""
-    from ..engine.gaming import judged, prepare
-    from ..engine.gaming import probe as probe_one
+    from ..engine.gaming import prepare
+    from ..engine.probe import judged
+    from ..engine.probe import probe as probe_one
 
     stems = [image.stem for image in images]
     for index, image in enumerate(track(images)):
@@ -153,10 +156,11 @@ def probe_all(
         found = probe_one(metrics, prepared, attack)
         said = judged(metrics, prepared, found)
         original = save(prepared.restored, folder / "original" / f"{name}.png")
-        for metric, finding in found.items():
-            if isinstance(finding, str):
-                yield {"image": image, "metric": metric, "reason": finding}, None, {}
+        for metric, gamed in found.items():
+            if isinstance(gamed, str):
+                yield {"image": image, "metric": metric, "reason": gamed}, None, {}
                 continue
+            finding = gamed.finding
             row = {
                 "image": image,
                 "metric": metric,
@@ -164,12 +168,12 @@ def probe_all(
                 "gamed": finding.end,
                 "natural_range": finding.range,
                 "gain": finding.gain,
-                "gradient_l1": finding.ascent.gradient_l1,
-                "picture": save(finding.ascent.gamed, folder / metric / f"{name}.png"),
+                "gradient_l1": finding.gradient_l1,
+                "picture": save(gamed.picture, folder / metric / f"{name}.png"),
                 "original": original,
                 "reason": "",
             }
-            yield row, finding._replace(ascent=finding.ascent._replace(gamed=finding.ascent.gamed[:0])), said[metric]
+            yield row, finding, said[metric]
 
 
 def read_all(paths: Mapping[str, Path | None], device: str) -> Images:

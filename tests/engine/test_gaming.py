@@ -4,7 +4,8 @@ import pytest
 import torch
 
 import ir_quality_plugin as irq
-from ir_quality_plugin.engine.gaming import Attack, Finding, Images, ascend, gradient_of, ladder, prepare
+from ir_quality_plugin.engine.gaming import Attack, Images, ascend, gradient_of, ladder, prepare
+from ir_quality_plugin.engine.probe import Finding, judged, probe
 from ir_quality_plugin.integrations.metric import Metric
 
 PICTURE = (torch.rand(1, 3, 40, 40, generator=torch.Generator().manual_seed(0)) * 255).round() / 255
@@ -37,11 +38,19 @@ def test_the_gradients_l1_norm_promises_the_first_order_gain():
 
 
 def test_gains_are_counted_in_the_natural_range_and_in_the_direction_of_better():
-    ascent = ascend(Brightness(), Images(PICTURE), Attack())._replace(scores=[0.2, 0.1])
-    lower = Finding(0.3, ascent, [0.5, 0.9], 0.15, sign=-1)
+    lower = Finding(0.3, [0.2, 0.1], 1.0, [0.5, 0.9], 0.15, sign=-1)
     assert (lower.end, lower.gain) == (0.1, pytest.approx(0.5))
     assert lower.beyond_reference(lower.end) and not lower.beyond_reference(lower.start)
-    assert Finding(0.3, ascent, [0.5, 0.9], None, sign=-1).beyond_reference(0.1) is None
+    assert lower._replace(reference=None).beyond_reference(0.1) is None
+
+
+def test_what_the_others_say_is_in_their_own_direction_and_range():
+    metrics = {"bright": Brightness(), "dark": Brightness(higher=False)}
+    found = probe(metrics, Images(PICTURE), Attack(epsilon_255=2, steps=8))
+    said = judged(metrics, Images(PICTURE), found)
+    for name, other in (("bright", "dark"), ("dark", "bright")):
+        assert found[name].finding.gain > 0
+        assert said[name] == {other: pytest.approx(-found[name].finding.gain)}
 
 
 def test_a_metric_without_gradient_is_refused():
