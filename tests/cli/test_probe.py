@@ -132,7 +132,7 @@ def test_images_are_taken_evenly(run, restored):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--pyiqa", "ssim"), "ssim compare with clean images; pass --reference DIR"),
+        (("--pyiqa", "ssim"), "clean images are needed for ssim; pass --reference DIR"),
         (("--images", "nowhere", "--scorer", "ckdn-s"), "there is no such folder"),
         ((), "no metric is named"),
         (("--scorer", "ckdn-s", "--degraded", "."), "holds no image"),
