@@ -126,7 +126,9 @@ def check_needs(metrics: Mapping[str, Metric], reference: Path | None) -> None:
     """Say what is missing before the run."""
     missing = [name for name, metric in metrics.items() if metric.needs == "reference"]
     if missing and reference is None:
-        raise MissingInputError(f"clean images are needed for {', '.join(missing)}; pass --reference DIR, paired by stem")
+        raise MissingInputError(
+            f"clean images are needed for {', '.join(missing)}; pass --reference DIR, paired by stem"
+        )
 
 
 def probe_all(
