@@ -7,7 +7,7 @@ photographs (no reference), and six restorations of each of 105 photographs with
 whose weights are at hand. Writes results/agreement.json and results/agreement.md beside this file, anew after each set.
 
 Where glibc hands out memory, MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296 before the command
-keeps large tensors from going back to the system after each operation: half of the time is saved.
+keeps large tensors from going back to the system after each operation: half of the time is saved, for up to 4 GB.
 """
 
 import argparse
