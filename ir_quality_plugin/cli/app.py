@@ -10,7 +10,7 @@ import typer
 
 from ..errors import QualityPluginError, UsageError
 from ..version import __version__
-from . import degradations, demo, doctor, evaluate, label, recipes, score, train, triplets, weights
+from . import benchmark, degradations, demo, doctor, evaluate, label, probe, recipes, score, train, triplets, weights
 
 START = """\
 Score a restored image:        irq score restored.png --degraded input.png --scorer ckdn --weights FILE
@@ -38,6 +38,10 @@ app.command(
 app.command("train", epilog="Example: irq train -opt recipes/smoke/sr_x4_ckdn.yml --set train.total_iter=100")(
     train.train
 )
+app.command(
+    "benchmark", epilog="Example: irq benchmark --labels scores.csv --images DIR --scorer ckdn-s --pyiqa ssim --out DIR"
+)(benchmark.benchmark)
+app.command("probe", epilog="Example: irq probe --scorer ckdn-s --images DIR --out probe")(probe.probe)
 app.command("triplets", epilog="Example: irq triplets --photographs photographs/ --out made/")(triplets.triplets)
 app.command("label", epilog="Example: irq label --table made/table.csv --out made/labels.csv")(label.label)
 app.command("demo", epilog="Example: irq demo --out demo")(demo.demo)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import ImageError, MissingInputError, UsageError
+from ..models.card import RANDOM
 
 if TYPE_CHECKING:
     from ..scorers import Scorer
@@ -180,7 +181,7 @@ def show(scorer: Scorer, rows: list[dict[str, Any]]) -> None:
     typer.echo(
         f"{about['scorer']}, {about['direction']}, {kind} {lowest:g} to {highest:g}, protocol {about['protocol']}"
     )
-    if scorer.card.sha256 is None:
+    if scorer.card.origin == RANDOM:
         typer.echo("random weights: these scores mean nothing")
     width = max(len(one_line(row["image"])) for row in rows)
     for row in rows:

@@ -205,27 +205,34 @@ def read_live_challenge(root: Path) -> LabelTable:
     return checked("LIVE Challenge", rows(), (0.0, 100.0), True, "Ghadiyaram and Bovik, TIP 2016", 1162)
 
 
-def read_csv(path: Path) -> LabelTable:
+def read_csv(path: Path, images: Path | None = None) -> LabelTable:
     """A CSV with the columns image and mos, and any of reference, degraded, mos_std, content, distortion.
 
-    Paths are relative to the file. Higher is better, unless the column of scores is named dmos. The range is that of
-    the scores. Without a content, the reference names it, else the image itself.
+    Paths are relative to `images` where they are there, else to the file; the column image may also name files of
+    `images` by their last part. Higher is better, unless the column of scores is named dmos. The range is that of the
+    scores. Without a content, the reference names it, else the image itself.
     """
     entries = _csv(path, ("image",))
     column = "dmos" if entries and "dmos" in entries[0] else "mos"
     if not entries or column not in entries[0]:
         raise UsageError(f"{path} has no column 'mos' (or 'dmos'); expected image,mos and at least one row")
 
+    def place(text: str) -> Path:
+        return images / text if images and (images / text).is_file() else path.parent / text
+
     def rows() -> Iterator[Row]:
         for entry in entries:
             reference, degraded = (entry.get(name) or None for name in ("reference", "degraded"))
             spread = entry.get("mos_std")
+            image = place(entry["image"])
+            if images and not image.is_file() and (images / image.name).is_file():
+                image = images / image.name
             yield Row(
-                path.parent / entry["image"],
+                image,
                 _number(entry[column], f"{path.name}, {entry['image']}"),
                 entry.get("content") or entry.get("scene") or Path(reference or entry["image"]).stem,
-                path.parent / reference if reference else None,
-                path.parent / degraded if degraded else None,
+                place(reference) if reference else None,
+                place(degraded) if degraded else None,
                 _number(spread, path.name) if spread else None,
                 entry.get("distortion") or entry.get("method") or None,
             )

@@ -34,13 +34,6 @@ def check_restoration(options: Options, mapping: dict[str, Any]) -> list[str]:
         UsageError: names what is wrong and what was expected.
     """
     train = options.train
-    notes = check_options(mapping)
-    if options.model_type not in KINDS:
-        raise UsageError(
-            f"model_type={options.model_type!r} is not trained here; expected one of {', '.join(KINDS)}, or a "
-            "ScorerModel; python -m ir_quality_plugin.basicsr_train runs any of BasicSR's"
-        )
-    check_sets(options)
     foreign = {
         "train.opinion_opt": train.opinion_opt, "network_t": options.network_t, "path.imagenet": options.path.imagenet,
         "path.pretrain_teacher": options.path.pretrain_teacher,
@@ -49,6 +42,13 @@ def check_restoration(options: Options, mapping: dict[str, Any]) -> list[str]:
     for name, value in foreign.items():
         if value is not None:
             raise UsageError(f"{name} is for scorers; expected it beside model_type: ScorerModel")
+    notes = check_options(mapping)
+    if options.model_type not in KINDS:
+        raise UsageError(
+            f"model_type={options.model_type!r} is not trained here; expected one of {', '.join(KINDS)}, or a "
+            "ScorerModel; python -m ir_quality_plugin.basicsr_train runs any of BasicSR's"
+        )
+    check_sets(options)
     best_by, metrics = (options.val.best_by, options.val.metrics or {}) if options.val else (None, {})
     if best_by is not None and best_by not in metrics:
         raise UsageError(f"val.best_by={best_by!r}; {nearest(best_by, metrics)}")

@@ -22,6 +22,7 @@ from ..metrics.paired import (
     duels,
     rank,
 )
+from ..models.card import RANDOM
 from ..version import __version__
 from .measures import Measure
 from .run import Evaluated
@@ -146,7 +147,7 @@ def _notes(found: Evaluated, unpaired: list[Any], failures: list[Any], scale: in
             f"{len(table.images)} images are few: intervals are rough below about {FEW}, and with fewer than "
             f"{LEAST_IMAGES} shared images no method is called better."
         )
-    random = [measure.name for measure in found.measures if measure.about.get("weights") == "random weights"]
+    random = [measure.name for measure in found.measures if measure.about.get("weights") == RANDOM]
     if random:
         notes.append(f"{', '.join(random)}: random weights, whose scores mean nothing.")
     factors = {factor: count for factor, count in found.factors.items() if factor}

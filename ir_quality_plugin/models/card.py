@@ -14,6 +14,7 @@ from ..errors import CheckpointError
 ReferenceKind = Literal["none", "degraded", "any-clean", "aligned"]
 Normalisation = Literal["none", "imagenet"]
 Protocol = Literal["whole", "grid", "released"]
+RANDOM = "random weights"
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,11 @@ class Card:
         released_protocol: what "released" means here, in words.
         network: arguments of the network's constructor that differ from the published ones.
         licence: of the weights.
-        origin: where the weights come from.
+        origin: where the weights come from; `RANDOM` for random ones, whose scores mean nothing.
         source: the paper.
         min_px: least height and width of an image in pixels.
         direction: always "higher is better".
-        sha256: of the file that the weights were first read from; None for random weights.
+        sha256: of the file that the weights were first read from; None where they were not read from one.
     """
 
     name: str
@@ -52,7 +53,7 @@ class Card:
     released_protocol: str
     source: str
     licence: str = "none: random weights"
-    origin: str = "random weights"
+    origin: str = RANDOM
     network: dict[str, Any] = field(default_factory=dict)
     min_px: int = 32
     direction: str = "higher is better"

@@ -12,7 +12,7 @@ from ir_quality_plugin.cli import score
 IRQ = Path(sys.executable).with_name("irq")
 
 
-COMMANDS = ["", "score", "evaluate", "train", "demo", "doctor"]
+COMMANDS = ["", "score", "evaluate", "benchmark", "probe", "triplets", "label", "train", "demo", "doctor"]
 COMMANDS += ["weights", "weights ls", "weights convert", "weights verify"]
 COMMANDS += ["recipes", "recipes ls", "recipes cp", "recipes validate", "recipes schema"]
 COMMANDS += ["degradations", "degradations ls", "degradations sheet"]

@@ -39,6 +39,13 @@ def test_the_table_says_what_the_numbers_mean(run, photos):
     assert "one.png" in out
 
 
+def test_shipped_weights_are_not_called_random(run, photos):
+    guides = ["--degraded", photos / "restored" / "one.png", "--scorer", "ckdn-s"]
+    code, out, _ = run("score", photos / "restored" / "one.png", *guides)
+    assert code == 0
+    assert "random" not in out
+
+
 def test_one_reference_serves_all_and_one_each_goes_in_order(run, photos):
     images = [photos / "restored" / f"{name}.png" for name in ("one", "two")]
     guides = [photos / "degraded" / f"{name}.png" for name in ("two", "one")]

@@ -120,7 +120,15 @@ def test_a_taught_student_agrees_with_its_teacher_more_than_an_untaught_one(tmp_
 def teacher_scores(root, taught):
     """What the teacher, unchanged, says of the images that the student is trained on."""
     start = taught.replace("pretrain_network_t", "pretrain_network_g")
-    folder, _ = run(CVRKD_TEACHER, root / "teacher", *length(1), start, "train.optim_g.lr=0", "datasets.val.part=train")
+    folder, _ = run(
+        CVRKD_TEACHER,
+        root / "teacher",
+        *length(1),
+        start,
+        "train.optim_g.lr=0",
+        "train.scheduler.eta_min=0",
+        "datasets.val.part=train",
+    )
     return log_of(folder, "val")[-1]["scores"]["score"]
 
 
@@ -128,7 +136,7 @@ def teacher_scores(root, taught):
 def test_a_student_begins_with_its_teachers_knowledge(tmp_path):
     teacher, _ = run(TEACHER, tmp_path, *BRIEF)
     start = f"path.pretrain_teacher={teacher}/models/net_g_latest.pth"
-    run(STUDENT, tmp_path / "student", *BRIEF, "train.optim_g.lr=0", start)
+    run(STUDENT, tmp_path / "student", *BRIEF, "train.optim_g.lr=0", "train.scheduler.eta_min=0", start)
     state = networks(tmp_path / "student")["net_g_latest.pth"]["params"]
     source = networks(tmp_path)["net_g_latest.pth"]["params_ema"]
     weights = [name for name in source if name.endswith("weight")]

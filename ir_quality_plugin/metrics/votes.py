@@ -1,0 +1,64 @@
+"""How often a metric sides with people who were shown two images and chose one."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import UsageError
+from .intervals import mean_interval
+
+
+class VoteAgreement(NamedTuple):
+    """Agreement with forced choices.
+
+    Attributes:
+        accuracy: share of the pairs with a majority on whose side the metric is; a tie of the metric counts half.
+        accuracy_interval: of it, pairs resampled.
+        two_afc: mean share of the voters who agree with the metric's choice; a tie of the metric counts half.
+        two_afc_interval: of it, pairs resampled.
+        two_afc_people: what a metric that always sides with the majority would reach: the ceiling.
+        pairs: how many.
+        undecided: how many of them had no majority.
+    """
+
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+    two_afc: float
+    two_afc_interval: tuple[float, float]
+    two_afc_people: float
+    pairs: int
+    undecided: int
+
+
+def vote_agreement(first: np.ndarray, second: np.ndarray, share_first: np.ndarray, seed: int = 0) -> VoteAgreement:
+    """Compare a metric with choices.
+
+    Args:
+        first: (N,) scores of the first image of each pair, higher is better.
+        second: (N,) scores of the second.
+        share_first: (N,) in [0,1], share of the voters who chose the first.
+        seed: of the resampling.
+
+    Raises:
+        UsageError: no pair, or shapes that do not agree.
+    """
+    if not len(first) or not first.shape == second.shape == share_first.shape:
+        raise UsageError(
+            f"first has shape {first.shape}, second {second.shape}, share_first {share_first.shape}; expected (N,) "
+            "each, of at least one pair"
+        )
+    choice = (np.sign(first - second) + 1) / 2  # 1 first, 0 second, 0.5 a tie
+    agreeing = choice * share_first + (1 - choice) * (1 - share_first)
+    decided = share_first != 0.5
+    right = 1 - np.abs(choice - (share_first > 0.5))[decided]
+    return VoteAgreement(
+        float(right.mean()) if len(right) else float("nan"),
+        mean_interval(right, seed=seed) if len(right) else (float("nan"), float("nan")),
+        float(agreeing.mean()),
+        mean_interval(agreeing, seed=seed),
+        float(np.maximum(share_first, 1 - share_first).mean()),
+        len(first),
+        int((~decided).sum()),
+    )

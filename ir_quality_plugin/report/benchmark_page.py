@@ -1,0 +1,186 @@
+"""The page of `irq benchmark`: how metrics agree with people, how surely, and where they part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+from scipy import stats
+
+from ..data.images import read_image
+from ..metrics.correlation import logistic_fit
+from .page import picture, write_page
+from .plots import interval_plot, scatter_plot
+from .text import MINUS, text_of
+
+THUMBNAIL_PX = 176
+PARTED = 3
+SIGNIFICANT = 0.05
+
+
+class Seen(NamedTuple):
+    """The images that were compared.
+
+    Attributes:
+        images: their files.
+        mos: (N,), higher is better.
+        scores: (N,) of each metric, higher is better.
+    """
+
+    images: Sequence[Path]
+    mos: np.ndarray
+    scores: Mapping[str, np.ndarray]
+
+
+def write_benchmark_page(path: Path, document: Mapping[str, Any], seen: Seen, subtitle: str) -> Path:
+    """Write the page.
+
+    Args:
+        path: of the page.
+        document: of `engine.benchmark.summarise`.
+        seen: the images that were compared.
+        subtitle: when and with what it was made.
+
+    Raises:
+        CheckpointError: the folder cannot be written to.
+    """
+    metrics = document["metrics"]
+    order = sorted(metrics, key=lambda name: -(metrics[name]["srcc"] or -1))
+    unit = "opinion" if document["set"]["higher_is_better"] else f"opinion ({MINUS}dmos)"
+    return write_page(
+        path,
+        "benchmark.html.j2",
+        mos_range=" to ".join(text_of(end, ".3g") for end in document["set"]["mos_range"]),
+        title=f"Metrics against people: {document['set']['name']}",
+        subtitle=subtitle,
+        document=document,
+        rows=[_row(name, metrics[name]) for name in order],
+        voted=any(metrics[name].get("votes") for name in order),
+        alike=_alike(order[0], document["pairs"]),
+        overview=interval_plot(
+            [_arrow(name, metrics[name]) for name in order],
+            [_number(metrics[name]["srcc"]) for name in order],
+            [_ends(metrics[name]["intervals"]["srcc"]) for name in order],
+            "SRCC with human opinion, 95 % interval",
+        ),
+        scatters=[_scatter(name, metrics[name]["higher_is_better"], seen, unit) for name in order],
+        distortions=_distortions(order, metrics),
+        order=order,
+        pairs=_matrix(order, document["pairs"]),
+        parted=[{"name": name, "images": _parted(seen, name)} for name in order],
+    )
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _ends(interval: Sequence[float | None]) -> tuple[float, float]:
+    return _number(interval[0]), _number(interval[1])
+
+
+def _arrow(name: str, metric: Mapping[str, Any]) -> str:
+    return f"{name} {'↑' if metric['higher_is_better'] else '↓'}"
+
+
+def _interval(ends: Sequence[float | None]) -> str:
+    return "" if None in ends else " to ".join(text_of(end, ".2f") for end in ends)
+
+
+def _row(name: str, metric: Mapping[str, Any]) -> dict[str, Any]:
+    votes = metric.get("votes")
+    return {
+        "name": _arrow(name, metric),
+        "cells": [
+            {"text": text_of(metric[kind]), "interval": _interval(metric["intervals"][kind])}
+            for kind in ("srcc", "srcc_within", "krcc", "plcc_logistic", "plcc")
+        ],
+        "rmse": text_of(metric["rmse"]),
+        "accuracy": {
+            "text": text_of(votes["accuracy"]),
+            "interval": _interval(votes["accuracy_interval"]),
+        }
+        if votes
+        else None,
+        "two_afc": text_of(votes["two_afc"]) if votes else "",
+        "scored": metric["scored"],
+        "left_out": metric["left_out"],
+        "failed": metric["failed"],
+    }
+
+
+def _scatter(name: str, higher: bool, seen: Seen, unit: str) -> Any:
+    scores = seen.scores[name]
+    raw = scores if higher else -scores
+    title = f"{name} {'↑' if higher else '↓'}"
+    return scatter_plot(raw, seen.mos, logistic_fit(scores, seen.mos), title, (name, unit), falls=not higher)
+
+
+def _distortions(order: Sequence[str], metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
+    kinds = metrics[order[0]]["by_distortion"]
+    rows = []
+    for kind, found in kinds.items():
+        values = [metrics[name]["by_distortion"][kind]["srcc"] for name in order]
+        best = max((value for value in values if value is not None), default=None)
+        cells = [{"text": text_of(value, ".2f"), "best": value is not None and value == best} for value in values]
+        rows.append({"kind": kind, "images": found["images"], "cells": cells})
+    return rows
+
+
+def _matrix(order: Sequence[str], pairs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of the table of differences: SRCC of the row less that of the column."""
+    found = {(pair["first"], pair["second"]): (1, pair) for pair in pairs}
+    found |= {(pair["second"], pair["first"]): (-1, pair) for pair in pairs}
+    rows = []
+    for name in order:
+        cells = []
+        for other in order:
+            sign, pair = found.get((name, other), (1, None))
+            if pair is None or pair["difference"] is None:
+                cells.append({"text": "", "kind": "", "hint": ""})
+                continue
+            sure = pair["p_adjusted"] < SIGNIFICANT
+            difference = sign * pair["difference"]
+            kind = ("higher" if difference > 0 else "lower") if sure else ""
+            low, high = sorted(sign * end for end in (_number(pair["low"]), _number(pair["high"])))
+            hint = (
+                f"{name} less {other}: {difference:+.3f} [{low:+.3f}, {high:+.3f}], p {pair['p']:.2g}, "
+                f"{pair['p_adjusted']:.2g} for all pairs"
+            )
+            cells.append({"text": text_of(difference, "+.2f"), "kind": kind, "hint": hint})
+        rows.append({"name": name, "cells": cells})
+    return rows
+
+
+def _alike(best: str, pairs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The metrics of which no difference from the best is shown."""
+    own = (pair for pair in pairs if best in (pair["first"], pair["second"]) and pair["p_adjusted"] >= SIGNIFICANT)
+    return [pair["second"] if pair["first"] == best else pair["first"] for pair in own]
+
+
+def _parted(seen: Seen, name: str) -> list[dict[str, str]]:
+    """The images that a metric ranks furthest above people's rank, and those furthest below."""
+    count = len(seen.images)
+    people, metric = (stats.rankdata(values) / count for values in (seen.mos, seen.scores[name]))
+    order = np.argsort(metric - people)
+    chosen = [*order[::-1][:PARTED], *order[:PARTED]]
+    return [
+        {
+            "source": thumbnail(seen.images[index]),
+            "name": seen.images[index].stem,
+            "kind": "overrated" if metric[index] > people[index] else "underrated",
+            "text": f"people {people[index]:.0%}, metric {metric[index]:.0%}",
+        }
+        for index in chosen
+    ]
+
+
+def thumbnail(path: Path, side_px: int = THUMBNAIL_PX) -> str:
+    """The source of an <img> no larger than a square of that side."""
+    rgb = (read_image(path).permute(1, 2, 0) * 255).round().byte().numpy()
+    image = Image.fromarray(rgb)
+    image.thumbnail((2 * side_px, side_px), Image.Resampling.LANCZOS)
+    return picture(np.asarray(image))
