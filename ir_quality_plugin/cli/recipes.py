@@ -78,12 +78,14 @@ def validate(
     register()
     from ..engine.kinds import check_all
     from ..engine.preflight import preflight
+    from ..integrations.options import build_terms
 
     wrong = 0
     for file in files:
         try:
             options = read_options(file, overrides)
             check_all(options)
+            build_terms(options.train.quality_opt)
             if images:
                 preflight(options)
         except QualityPluginError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -57,6 +58,8 @@ def convert(
     out: Annotated[
         Path | None, typer.Option(help="A .safetensors file; by default where load_scorer finds it by name.")
     ] = None,
+    half: Annotated[bool, typer.Option("--half", help="Store 16 bits a number: half the size.")] = False,
+    licence: Annotated[str | None, typer.Option(help="Terms of the weights, for the card.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -71,7 +74,12 @@ def convert(
     card, network = load_network(scorer, file)
     if target.exists() and not force:
         raise UsageError(f"{target} is there already; give another --out, or --force to replace it")
-    write_weights(target, network.state_dict(), card)
+    if licence is not None:
+        card = dataclasses.replace(card, licence=licence)
+    tensors = network.state_dict()
+    if half:
+        tensors = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
+    write_weights(target, tensors, card)
     if as_json:
         typer.echo(
             json.dumps({"file": str(target), "scorer": card.name, "protocol": card.protocol, "sha256": card.sha256})

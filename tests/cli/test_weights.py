@@ -22,6 +22,20 @@ def test_a_released_file_converts_and_loads_back_to_the_same_scores(run, photos,
     assert run("weights", "convert", released, "--scorer", "ckdn", "--out", out, "--force")[0] == 0
 
 
+def test_half_precision_halves_the_file_and_the_terms_are_named(run, photos, released):
+    whole, half = photos / "whole.safetensors", photos / "half.safetensors"
+    run("weights", "convert", released, "--scorer", "ckdn", "--out", whole)
+    terms = ("--half", "--licence", "research use only")
+    assert run("weights", "convert", released, "--scorer", "ckdn", "--out", half, *terms)[0] == 0
+    assert half.stat().st_size < 0.51 * whole.stat().st_size
+    scorers = [irq.load_scorer("ckdn", path) for path in (whole, half)]
+    assert scorers[1].card.licence == "research use only"
+    assert scorers[1].network.predictor.mlp[0].weight.dtype == torch.float32
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    first, second = (scorer(image, image).item() for scorer in scorers)
+    assert second == pytest.approx(first, abs=1e-2)  # eleven bits a weight
+
+
 def test_a_converted_file_is_found_by_name_and_verified(run, photos, released):
     assert run("weights", "convert", released, "--scorer", "ckdn", "--json")[0] == 0
     code, out, _ = run("weights", "verify", "--json")

@@ -106,7 +106,8 @@ def test_an_interrupted_training_ends_bit_equal(recipe, more, tmp_path):
 @pytest.mark.slow
 def test_a_taught_student_agrees_with_its_teacher_more_than_an_untaught_one(tmp_path, taught):
     # Both begin as their teacher, which saw the aligned reference; any clean image is theirs.
-    teacher = scores_of(CVRKD_TEACHER, tmp_path / "teacher", taught.replace("pretrain_network_t", "pretrain_network_g"))
+    start = taught.replace("pretrain_network_t", "pretrain_network_g")
+    teacher = scores_of(CVRKD_TEACHER, tmp_path / "teacher", start)
     agreements, distances = {}, {}
     for weight in (0.0, 10.0):
         folder, _ = run(
@@ -115,6 +116,7 @@ def test_a_taught_student_agrees_with_its_teacher_more_than_an_untaught_one(tmp_
             *length(150),
             "logger.print_freq=1",
             f"train.opinion_opt.distillation_weight={weight}",
+            start,
             taught,
         )
         distances[weight] = fmean(entry["l_distillation"] for entry in log_of(folder, "train")[-20:])
