@@ -75,6 +75,8 @@ def initialise_from_teacher(network: nn.Module, teacher: Mapping[str, Tensor], o
     Source: TeacherIQA's student holds its teacher; deviation: for CVRKD and CKDN, whose papers start from ImageNet.
     """
     places = _places_in(network)
+    if isinstance(network, RestorationTeacher):
+        raise UsageError(f"{origin}: a teacher is not started from a teacher; load it with load_state_dict")
     if isinstance(network, TeacherIQAStudent):
         placed = {f"teacher.{name}": tensor for name, tensor in teacher.items()}
         return _filled(network, placed, {"teacher": ("teacher",)}, f"{origin} does")

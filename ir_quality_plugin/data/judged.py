@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import random
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +19,7 @@ from ..errors import ImageError, UsageError
 from ..nn.crops import Origin, random_origins, take_patches
 from ..nn.pixels import match_size, mirror_to
 from .images import list_images, read_image
-from .labels import LabelTable, Row
+from .labels import SHOWN, LabelTable, Row
 from .readers import read_labels
 
 PARTS = ("train", "val", "test")
@@ -36,8 +38,9 @@ class QualityDataset(torch.utils.data.Dataset[dict[str, Any]]):
             left out); without `split` the whole table. `leave_out`: beginnings of names of distortions. For training
             `crop_px`, `patches` (1), `use_hflip`, `use_rot`. `references`: a folder of clean images of any content.
             `degraded_scale`: where the set names no degraded input, it is the reference reduced by that factor.
-            `in_memory` decodes each image once, to eight bits. `needs`, `score_range` and `phase` come from what is
-            trained.
+            `mos_range`: [lowest, highest] of the scores, where the layout's own range is not meant: a CSV's is that of
+            its scores. `in_memory` decodes each image once, to eight bits. `needs`, `score_range` and `phase` come from
+            what is trained.
 
     Raises:
         UsageError: the set is not there, or lacks what is needed; a split that cannot be made.
@@ -47,6 +50,8 @@ class QualityDataset(torch.utils.data.Dataset[dict[str, Any]]):
         self.training = opt["phase"] == "train"
         self.needs = set(opt.get("needs") or ())
         table = without(read_labels(opt["layout"], opt["dataroot"]), opt.get("leave_out") or ())
+        if opt.get("mos_range") is not None:
+            table = dataclasses.replace(table, mos_range=tuple(opt["mos_range"]))
         self.table = part_of(table, opt.get("split"), opt.get("part"), opt["phase"])
         self.rows, self.root = self.table.rows, Path(opt["dataroot"])
         self.notes = self.table.notes
@@ -54,16 +59,21 @@ class QualityDataset(torch.utils.data.Dataset[dict[str, Any]]):
         self.patches = int(opt.get("patches") or 1)
         self.side_px = int(opt["crop_px"]) if self.training else 0
         self.flips, self.turns = bool(opt.get("use_hflip")), bool(opt.get("use_rot"))
-        self.degraded_scale = int(opt["degraded_scale"]) if opt.get("degraded_scale") else None
-        self.clean = list_images(Path(opt["references"])) if "clean" in self.needs and opt.get("references") else []
+        self.degraded_scale = scale_of(opt.get("degraded_scale"))
+        self.clean = self._references(opt.get("references"))
         self.read: Callable[[Path], Tensor] = _kept() if opt.get("in_memory") else read_image
         self.rivals = _by_input(self.rows)
         self._check(opt)
 
+    def _references(self, folder: str | None) -> list[Path]:
+        if "clean" not in self.needs:
+            return []
+        if folder is None or not Path(folder).is_dir():
+            raise UsageError(f"references={folder!r} is no folder; expected one of clean images of any content")
+        return list_images(Path(folder))
+
     def _check(self, opt: Mapping[str, Any]) -> None:
         name = self.table.name
-        if "clean" in self.needs and not self.clean:
-            raise UsageError(f"{name}: references is missing; expected a folder of clean images of any content")
         lacking = {
             "reference": [row for row in self.rows if row.reference is None],
             "degraded": [row for row in self.rows if row.degraded is None and not self._reducible(row)],
@@ -81,10 +91,16 @@ class QualityDataset(torch.utils.data.Dataset[dict[str, Any]]):
                     f"{name}: {len(rows)} of {len(self.rows)} images have no {need}, such as {rows[0].image.name}; "
                     f"{remedies[need]}"
                 )
-        named = {path for row in self.rows for path in (row.reference, row.degraded) if path is not None}
+        named = {
+            path
+            for row in self.rows
+            for need, path in (("reference", row.reference), ("degraded", row.degraded))
+            if need in self.needs and path is not None
+        }
         missing = sorted(path for path in named if not path.is_file())
-        if self.needs & {"reference", "degraded"} and missing:
-            raise UsageError(f"{name}: {len(missing)} named images are not there, such as {missing[0]}")
+        if missing:
+            first = ", ".join(map(str, missing[:SHOWN]))
+            raise UsageError(f"{name}: {len(missing)} images that the labels name are not there: {first}")
         if self.training and (self.side_px < 1 or self.patches < 1):
             raise UsageError(f"crop_px={opt['crop_px']}, patches={opt.get('patches')}; expected positive numbers")
 
@@ -115,8 +131,8 @@ class QualityDataset(torch.utils.data.Dataset[dict[str, Any]]):
             return self._patches(row, aligned)
         if "clean" in self.needs:
             aligned["clean"] = self.read(self.clean[index % len(self.clean)])
-        name = row.image.relative_to(self.root if self.root.is_dir() else self.root.parent)
-        return {**aligned, "mos": self.mos(row), "image": name.as_posix(), "content": row.content}
+        name = Path(os.path.relpath(row.image, self.root if self.root.is_dir() else self.root.parent)).as_posix()
+        return {**aligned, "mos": self.mos(row), "image": name, "content": row.content}
 
     def _aligned(self, row: Row) -> dict[str, Tensor]:
         """The restored image and what is needed of its own content, all of one size."""
@@ -171,6 +187,17 @@ class QualityDataset(torch.utils.data.Dataset[dict[str, Any]]):
     def _cut(self, image: Tensor, origins: list[Origin], change: Callable[[Tensor], Tensor]) -> Tensor:
         """P patches of an image (3,H,W), mirrored where it is smaller than one, as (P,3,h,w)."""
         return change(take_patches(mirror_to(image[None], self.side_px, self.side_px), origins, self.side_px)[0])
+
+
+def scale_of(value: Any) -> int | None:
+    """The factor that references are reduced by; None for none.
+
+    Raises:
+        UsageError: no whole number of at least 2.
+    """
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 2):
+        return value
+    raise UsageError(f"degraded_scale={value!r}; expected a whole number of at least 2, or null")
 
 
 def without(table: LabelTable, left_out: Sequence[str]) -> LabelTable:

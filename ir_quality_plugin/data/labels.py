@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import random
+import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import UsageError
+from .images import SUFFIXES
 
 SHOWN = 5
 
@@ -86,7 +87,7 @@ class LabelTable:
         )
 
     def split(self, seed: int, shares: tuple[float, ...] = (0.6, 0.2, 0.2), by: str = "content") -> list[LabelTable]:
-        """Part the rows by content, or by distortion, so that no content stands in two parts.
+        """Part the rows so that no content, or no distortion, stands in two parts.
 
         Args:
             seed: of the shuffle; the field reports medians over seeds 0 to 9.
@@ -106,10 +107,10 @@ class LabelTable:
         found = {getattr(row, by) for row in self.rows}
         if None in found:
             raise UsageError(f"{self.name} names no {by} of some images; split by content")
-        groups = sorted(found)
+        # By a digest, so that neither the table's name nor a further content moves the others about.
+        groups = sorted(found, key=lambda group: hashlib.sha256(f"{seed}/{group}".encode()).hexdigest())
         if len(groups) < len(shares):
             raise UsageError(f"{self.name} has {len(groups)} groups by {by}, too few for {len(shares)} parts")
-        random.Random(f"{self.name}/{seed}").shuffle(groups)
         ends = [max(round(sum(shares[: part + 1]) * len(groups)), part + 1) for part in range(len(shares))]
         ends[-1] = len(groups)
         parts = [set(groups[start:end]) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
@@ -123,8 +124,9 @@ def checked(
     higher_is_better: bool,
     source: str,
     expected: int | None,
+    folders: Iterable[Path] = (),
 ) -> LabelTable:
-    """Make a table, and say once what is missing.
+    """Make a table, and say once what is missing, what is listed twice, and what nothing lists.
 
     Args:
         name: of the set.
@@ -133,9 +135,10 @@ def checked(
         higher_is_better: their direction.
         source: of the set.
         expected: published number of images; None if it is not known.
+        folders: where the set's images lie; others in there are noted.
 
     Raises:
-        UsageError: no image of the list is there, or the list is empty.
+        UsageError: no image of the list is there, one is listed twice with different scores, or the list is empty.
     """
     listed = list(rows)
     if not listed:
@@ -143,12 +146,37 @@ def checked(
     missing = [row.image for row in listed if not row.image.is_file()]
     if len(missing) == len(listed):
         raise UsageError(f"{name}: none of the {len(listed)} listed images is there, such as {missing[0]}; unpack them")
-    notes = []
-    if missing:
-        names = ", ".join(path.name for path in missing[:SHOWN])
-        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
-        notes.append(f"{len(missing)} of {len(listed)} listed images are missing: {names}{more}")
+    scores: dict[Path, float] = {}
+    for row in listed:
+        if scores.setdefault(row.image, row.mos) != row.mos:
+            raise UsageError(f"{name}: {row.image.name} is listed with the scores {scores[row.image]} and {row.mos}")
+    notes = [
+        f"{len(paths)} {what}: {_first(paths)}"
+        for what, paths in (
+            (f"of {len(listed)} listed images are missing", missing),
+            ("references are missing", _absent(row.reference for row in listed)),
+            ("degraded inputs are missing", _absent(row.degraded for row in listed)),
+            ("images are in no list", _unlisted(listed, folders)),
+        )
+        if paths
+    ]
     if expected is not None and len(listed) != expected:
         notes.append(f"the label file lists {len(listed)} images; the published set has {expected}")
     present = tuple(row for row in listed if row.image.is_file())
     return LabelTable(name, present, mos_range, higher_is_better, source, tuple(notes))
+
+
+def _absent(paths: Iterable[Path | None]) -> list[Path]:
+    return sorted({path for path in paths if path is not None and not path.is_file()})
+
+
+def _unlisted(listed: list[Row], folders: Iterable[Path]) -> list[Path]:
+    """Images of the set's folders that no row names."""
+    named = {path for row in listed for path in (row.image, row.reference, row.degraded)}
+    found = (path for folder in folders if folder.is_dir() for path in folder.iterdir())
+    return sorted(path for path in found if path.suffix.lower() in SUFFIXES and path not in named)
+
+
+def _first(paths: list[Path]) -> str:
+    more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
+    return ", ".join(path.name for path in paths[:SHOWN]) + more

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Iterator
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ def read_labels(layout: str, root: str | Path) -> LabelTable:
 
 def _found(root: Path, *places: str) -> Path:
     """The first of several places that is there; releases of a set differ in such details."""
+    if not root.is_dir():
+        raise UsageError(f"{root}: no such folder; expected the set as it unpacks")
     for place in places:
         if (root / place).exists():
             return root / place
@@ -45,9 +48,26 @@ def _by_lower_name(folder: Path) -> dict[str, Path]:
 
 def _number(text: Any, where: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except (TypeError, ValueError) as error:
         raise UsageError(f"{where}: {text!r} is no score; expected a number") from error
+    if not isfinite(number):
+        raise UsageError(f"{where}: {text!r} is no score; expected a finite number; leave the image out")
+    return number
+
+
+def _parts(text: str, between: str | None, count: int, where: str) -> list[str]:
+    """The parts of a line or a name, as many as the set's layout has."""
+    parts = [part.strip() for part in text.strip().split(between)]
+    if len(parts) != count:
+        raise UsageError(f"{where}: {text.strip()!r} has {len(parts)} parts; expected {count}: mend or remove the line")
+    return parts
+
+
+def _same_length(where: Path, **arrays: Any) -> None:
+    lengths = {name: len(array) for name, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        raise UsageError(f"{where}: the lists differ in length: {lengths}; expected the files of one release")
 
 
 def read_pipal(root: Path) -> LabelTable:
@@ -58,13 +78,14 @@ def read_pipal(root: Path) -> LabelTable:
 
     def rows() -> Iterator[Row]:
         for listed in sorted(labels.glob("*.txt")):
-            for line in listed.read_text().split():
-                name, score = line.split(",")
-                content, kind = Path(name).stem.split("_", 1)  # group and number: 00_05
+            for line in filter(str.strip, listed.read_text().splitlines()):
+                name, score = _parts(line, ",", 2, listed.name)
+                content, group, number = _parts(Path(name).stem, "_", 3, listed.name)
+                kind = f"{group}_{number}"
                 image = images.get(name, folders[0] / name)
                 yield Row(image, _number(score, str(listed)), content, references / f"{content}.bmp", distortion=kind)
 
-    return checked("PIPAL", rows(), (900.0, 1900.0), True, "Jinjin et al., ECCV 2020", 23200)
+    return checked("PIPAL", rows(), (900.0, 1900.0), True, "Jinjin et al., ECCV 2020", 23200, folders)
 
 
 def read_kadid10k(root: Path) -> LabelTable:
@@ -79,11 +100,11 @@ def read_kadid10k(root: Path) -> LabelTable:
                 _number(entry["dmos"], "dmos.csv"),
                 Path(entry["ref_img"]).stem,
                 images / entry["ref_img"],
-                mos_std=_number(entry["var"], "dmos.csv") ** 0.5,
+                mos_std=abs(_number(entry["var"], "dmos.csv")) ** 0.5,
                 distortion=name.split("_")[1],
             )
 
-    return checked("KADID-10k", rows(), (1.0, 5.0), True, "Lin et al., QoMEX 2019", 10125)
+    return checked("KADID-10k", rows(), (1.0, 5.0), True, "Lin et al., QoMEX 2019", 10125, [images])
 
 
 def read_tid2013(root: Path) -> LabelTable:
@@ -95,31 +116,35 @@ def read_tid2013(root: Path) -> LabelTable:
         for line in _found(root, "mos_with_names.txt").read_text().splitlines():
             if not line.strip():
                 continue
-            score, name = line.split()
-            content, kind, _ = Path(name).stem.lower().split("_")
+            score, name = _parts(line, None, 2, "mos_with_names.txt")
+            content, kind, _ = _parts(Path(name).stem.lower(), "_", 3, "mos_with_names.txt")
             missing = root / "distorted_images" / name
             yield Row(
                 images.get(name.lower(), missing),
                 _number(score, "mos_with_names.txt"),
                 content,
-                references.get(f"{content}.bmp"),
+                references.get(f"{content}.bmp", root / "reference_images" / f"{content}.bmp"),
                 distortion=kind,
             )
 
-    return checked("TID2013", rows(), (0.0, 9.0), True, "Ponomarenko et al., 2015", 3000)
+    return checked("TID2013", rows(), (0.0, 9.0), True, "Ponomarenko et al., 2015", 3000, [root / "distorted_images"])
 
 
 LIVE_PARTS = (("jp2k", 227), ("jpeg", 233), ("wn", 174), ("gblur", 174), ("fastfading", 174))
 
 
 def read_live(root: Path) -> LabelTable:
-    """LIVE release 2: a folder a distortion, `refimgs`, `dmos_realigned.mat` or `dmos.mat`, `refnames_all.mat`."""
+    """LIVE release 2: a folder a distortion, `refimgs`, `dmos_realigned.mat` or `dmos.mat`, `refnames_all.mat`.
+
+    Realigned scores leave the nominal 0 to 100 slightly; so does their quality.
+    """
     scores = _mat(_found(root, "dmos_realigned.mat", "dmos.mat"))
     values = scores.get("dmos_new", scores.get("dmos"))
     if values is None:
         raise UsageError(f"{root}: dmos.mat has no 'dmos'; expected LIVE release 2")
     originals, references = scores["orgs"].ravel(), _mat(_found(root, "refnames_all.mat"))["refnames_all"].ravel()
     places = [(kind, number) for kind, count in LIVE_PARTS for number in range(1, count + 1)]
+    _same_length(root, images=places, scores=values.ravel(), originals=originals, references=references)
 
     def rows() -> Iterator[Row]:
         for (kind, number), score, original, reference in zip(
@@ -129,9 +154,11 @@ def read_live(root: Path) -> LabelTable:
                 continue
             name = str(reference.item() if hasattr(reference, "item") else reference[0])
             image = root / kind / f"img{number}.bmp"
-            yield Row(image, float(score), Path(name).stem, root / "refimgs" / name, distortion=kind)
+            yield Row(image, _number(score, "dmos.mat"), Path(name).stem, root / "refimgs" / name, distortion=kind)
 
-    return checked("LIVE", rows(), (0.0, 100.0), False, "Sheikh et al., release 2", 779)
+    return checked(
+        "LIVE", rows(), (0.0, 100.0), False, "Sheikh et al., release 2", 779, [root / kind for kind, _ in LIVE_PARTS]
+    )
 
 
 CSIQ_KINDS = {
@@ -169,7 +196,7 @@ def read_csiq(root: Path) -> LabelTable:
                 distortion=folder,
             )
 
-    return checked("CSIQ", rows(), (0.0, 1.0), False, "Larson and Chandler, 2010", 866)
+    return checked("CSIQ", rows(), (0.0, 1.0), False, "Larson and Chandler, 2010", 866, sorted(images.iterdir()))
 
 
 def read_koniq10k(root: Path) -> LabelTable:
@@ -187,7 +214,7 @@ def read_koniq10k(root: Path) -> LabelTable:
                 mos_std=_number(spread, scores.name) if spread else None,
             )
 
-    return checked("KonIQ-10k", rows(), (1.0, 5.0), True, "Hosu et al., TIP 2020", 10073)
+    return checked("KonIQ-10k", rows(), (1.0, 5.0), True, "Hosu et al., TIP 2020", 10073, [images])
 
 
 def read_live_challenge(root: Path) -> LabelTable:
@@ -196,13 +223,14 @@ def read_live_challenge(root: Path) -> LabelTable:
     names = _mat(_found(data, "AllImages_release.mat"))["AllImages_release"].ravel()
     scores = _mat(_found(data, "AllMOS_release.mat"))["AllMOS_release"].ravel()
     spreads = _mat(_found(data, "AllStdDev_release.mat"))["AllStdDev_release"].ravel()
+    _same_length(data, images=names, scores=scores, spreads=spreads)
 
     def rows() -> Iterator[Row]:
         for name, score, spread in list(zip(names, scores.tolist(), spreads.tolist(), strict=True))[7:]:
             file = str(name.item() if hasattr(name, "item") else name[0])
-            yield Row(images / file, float(score), Path(file).stem, mos_std=float(spread))
+            yield Row(images / file, _number(score, "AllMOS_release.mat"), Path(file).stem, mos_std=float(spread))
 
-    return checked("LIVE Challenge", rows(), (0.0, 100.0), True, "Ghadiyaram and Bovik, TIP 2016", 1162)
+    return checked("LIVE Challenge", rows(), (0.0, 100.0), True, "Ghadiyaram and Bovik, TIP 2016", 1162, [images])
 
 
 def read_csv(path: Path, images: Path | None = None) -> LabelTable:
@@ -213,9 +241,17 @@ def read_csv(path: Path, images: Path | None = None) -> LabelTable:
     scores. Without a content, the reference names it, else the image itself.
     """
     entries = _csv(path, ("image",))
-    column = "dmos" if entries and "dmos" in entries[0] else "mos"
-    if not entries or column not in entries[0]:
-        raise UsageError(f"{path} has no column 'mos' (or 'dmos'); expected image,mos and at least one row")
+    if not entries:
+        raise UsageError(f"{path} lists no image; expected image,mos and at least one row")
+    columns = [name for name in ("mos", "dmos") if name in entries[0]]
+    if not columns:
+        raise UsageError(f"{path} has no column 'mos' (or 'dmos'); it has {', '.join(entries[0])}")
+    if len(columns) > 1:
+        raise UsageError(f"{path} has the columns mos and dmos; expected one: the direction depends on it")
+    column = columns[0]
+    blank = next((number for number, entry in enumerate(entries, 2) if not entry["image"].strip()), None)
+    if blank:
+        raise UsageError(f"{path}, line {blank}: no image is named; mend or remove the line")
 
     def place(text: str) -> Path:
         return images / text if images and (images / text).is_file() else path.parent / text

@@ -40,7 +40,11 @@ def start(options: dict[str, Any], path: str | None, key: str | None, strict: bo
         try:
             network.load_state_dict(parts_of.read_network(path, key), strict=strict)
         except RuntimeError as error:
-            raise CheckpointError(f"{path} does not fit {options['type']}: {error}") from error
+            lines = [line.strip() for line in str(error).splitlines()[1:]]
+            more = f" and {len(lines) - 1} more" if len(lines) > 1 else ""
+            raise CheckpointError(
+                f"{path} does not fit {options['type']}: {lines[0] if lines else error}{more}"
+            ) from error
     return network
 
 

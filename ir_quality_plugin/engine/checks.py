@@ -79,6 +79,12 @@ def check_optimisers(options: Options) -> None:
         if entry is not None:
             optimiser = parts_of.build_optimiser(entry, [nn.Parameter(torch.zeros(1))], f"train.{key}")
             parts_of.build_scheduler(train.scheduler, optimiser)
+    periods = train.scheduler.get("periods")
+    if isinstance(periods, list) and sum(periods) < train.total_iter:
+        raise UsageError(
+            f"train.scheduler.periods={periods} ends before train.total_iter={train.total_iter}; expected periods that "
+            "sum to as many iterations at least"
+        )
 
 
 def is_validation(name: str) -> bool:
@@ -86,8 +92,12 @@ def is_validation(name: str) -> bool:
     return name.split("_")[0] == "val"
 
 
-def check_sets(options: Options) -> None:
+def check_sets(options: Options, looked_at_once: str | None = None) -> None:
     """Refuse sets that nothing would read, metrics without a set to compute them on, and losses that are no scalar.
+
+    Args:
+        options: of the option file.
+        looked_at_once: name of the set that is read after the last iteration; None for none.
 
     Raises:
         UsageError: says which.
@@ -95,7 +105,7 @@ def check_sets(options: Options) -> None:
     if "train" not in options.datasets:
         raise UsageError("datasets has no 'train'; expected the images to train on there")
     for name in options.datasets:
-        if name != "train" and not is_validation(name):
+        if name not in ("train", looked_at_once) and not is_validation(name):
             raise UsageError(f"datasets.{name} is read by nothing; expected train, val, or val_ and more: rename it")
     if options.val is not None and options.val.metrics and not any(map(is_validation, options.datasets)):
         raise UsageError("val.metrics stand without a set to compute them on; expected datasets.val")

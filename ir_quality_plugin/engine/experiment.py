@@ -84,6 +84,20 @@ class Experiment:
                     path.rename(aside / path.parent.name / path.name)
         self.accelerator.wait_for_everyone()
 
+    def return_best(self, iteration: int | None) -> bool:
+        """Make the best networks of an iteration the best again; gives whether they were kept."""
+        names = sorted(self.models.glob("net_*_best.pth"))
+        kept = sorted(self.models.glob(f"net_*_best_{iteration}.pth"))
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            for path in names:
+                path.unlink()
+            for path in kept:
+                with whole(path.with_name(f"{path.stem.rpartition('_')[0]}.pth")) as unfinished:
+                    shutil.copyfile(path, unfinished)
+        self.accelerator.wait_for_everyone()
+        return bool(kept)
+
     def save_network(self, label: str, iteration: int | str, weights: Mapping[str, Any]) -> None:
         """Write `models/LABEL_ITER.pth`, as BasicSR does: state dicts by key (`params`, `params_ema`)."""
         if self.accelerator.is_main_process:

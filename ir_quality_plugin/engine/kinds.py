@@ -10,7 +10,8 @@ from ..integrations import basicsr_parts as parts_of
 from .checks import check_optimisers, check_restoration
 from .options import Options
 from .restoration import Restoration
-from .scoring import MODEL, Scoring, check_scorer
+from .scorer_checks import MODEL, check_scorer
+from .scoring import Scoring
 from .task import Task
 
 

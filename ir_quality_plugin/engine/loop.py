@@ -54,6 +54,7 @@ def train(options: Options, root: Path, auto_resume: bool = False, say: Callable
     seed_everything(mix(seed, "weights"))
     task = task_of(options, mapping, accelerator)
     datasets = {name: parts_of.build_dataset(entry, name, scale) for name, entry in mapping["datasets"].items()}
+    task.check(datasets)
     experiment = Experiment(root, options.name, accelerator, options.logger.keep_states)
     run = Run(options, mapping, accelerator, experiment, task, say)
     done = run.begin(auto_resume, datasets, notes)

@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from accelerate import Accelerator
-from accelerate.utils import gather_object
+from accelerate.utils import broadcast, gather_object
 from tqdm import tqdm
 
 from ..errors import UsageError
@@ -53,6 +53,7 @@ class Run:
         self.guard = Guard(options.train.guard, task.higher) if options.train.guard else None
         self.best: dict[str, dict[str, dict[str, float]]] = {}
         self.done = 0
+        self.over = False
         self.stopped: str | None = None
         self.log: Log | None = None
         self.board: Any = None
@@ -72,21 +73,32 @@ class Run:
         if state is not None:
             self._restore(*self.experiment.load_state(state))
             self.experiment.put_aside_beyond(self.done)
+            self._return_to_the_states_best()
         self.experiment.write_options(self.mapping)
         began = self.done
         self._saved = began if state is not None else -1
+        # A run that had ended looks at no test set a second time.
+        self.over = began == self.options.train.total_iter and (self.experiment.models / "net_g_latest.pth").is_file()
         if self.accelerator.is_main_process:
             self.log = Log(self.experiment.folder / "log.jsonl", self.done)
             if self.options.logger.use_tb_logger:
                 from torch.utils.tensorboard import SummaryWriter
 
                 self.board = SummaryWriter(str(self.experiment.tensorboard), purge_step=self.done + 1)
-        for note in notes:
+        for note in dict.fromkeys([*notes, *(note for one in datasets.values() for note in getattr(one, "notes", ()))]):
             self.say(note)
         self.say(self._opening(datasets))
         if state is not None:
             self.say(f"resumed from {state}: {self.done} of {self.options.train.total_iter} iterations are done")
         return self.done
+
+    def _return_to_the_states_best(self) -> None:
+        """Let net_g_best be what it was at the state, or nothing, if the run went on beyond it."""
+        first = next((entries for entries in self.best.values() if self.task.best_by in entries), None)
+        if self.task.best_by is not None:
+            best = None if first is None else first[self.task.best_by]
+            if not self.experiment.return_best(None if best is None else int(best["iter"])):
+                self.best = {}
 
     def _parameters(self) -> int:
         networks = [self.parts.network, self.parts.discriminator]
@@ -112,11 +124,12 @@ class Run:
             for name, entry in metrics.items()
             if self.task.best_by in (None, name)
         ]
-        tests, lines = self.task.finish(self.experiment, datasets)
-        for test in tests:
-            self._record(test, kind="test")
-        for line in lines:
-            self.say(line)
+        if not self.over:
+            tests, lines = self.task.finish(self.experiment, datasets)
+            for test in tests:
+                self._record(test, kind="test")
+            for line in lines:
+                self.say(line)
         skipped = [f"{self.step.skipped} steps were skipped as not finite"] if self.step.skipped else []
         self.say(f"done: {'; '.join([*bests, *skipped, f'everything is in {self.experiment.folder}'])}")
         if self.board is not None:
@@ -172,6 +185,7 @@ class Run:
     def validate(self, iteration: int, datasets: Mapping[str, Any]) -> str | None:
         """Score every validation set, ask the guard; gives "stop" if it wants the run to end."""
         verdict = None
+        self._share_statistics()
         for name, dataset in datasets.items():
             if not is_validation(name):
                 continue
@@ -180,9 +194,17 @@ class Run:
             if name == next(filter(is_validation, datasets)):
                 if self.task.best_by in improved:
                     self._save_networks("best")
+                    self._save_networks(f"best_{iteration}")
                 if self.guard is not None:
                     verdict = self._ask_guard(found) or verdict
         return verdict
+
+    def _share_statistics(self) -> None:
+        """Give all processes the first one's batch statistics, which are the ones that are saved."""
+        if self.accelerator.num_processes > 1:
+            for network in (self.parts.network, self.parts.average):
+                for statistic in () if network is None else network.buffers():
+                    broadcast(statistic)
 
     def _record(self, found: Validation, kind: str = "val") -> list[str]:
         """Write down what a validation found; gives the metrics that are better than ever."""
@@ -279,14 +301,16 @@ class Run:
             "train.accumulate": train.accumulate,
             "terms of train.quality_opt": len(self.parts.terms),
             "train.ema_decay above 0": bool(train.ema_decay),
+            "train.opinion_opt": train.opinion_opt,
+            "datasets.train.split": self.mapping["datasets"]["train"].get("split"),
         }
 
     def _restore(self, progress: Mapping[str, Any], own: Mapping[str, Any]) -> None:
         for name, value in self._same().items():
-            if progress["same"][name] != value:
+            if progress["same"].get(name) != value:
                 raise UsageError(
-                    f"{name} is {value}, the state was written with {progress['same'][name]}; an exact resume needs "
-                    "the same; start a new run from its network with path.pretrain_network_g"
+                    f"{name} is {value}, the state was written with {progress['same'].get(name)}; an exact resume "
+                    "needs the same; start a new run from its network with path.pretrain_network_g"
                 )
         if progress["stopped"] and self.guard is not None and self.guard.options.action != "warn":
             raise UsageError(f"this run was stopped ({progress['stopped']}); to go on: train.guard.action=warn")

@@ -10,7 +10,7 @@ from ..integrations import basicsr_parts as parts_of
 from ..integrations.options import LOSSES
 from ..losses.opinion import OPINION_LOSSES
 from .options import Options
-from .scoring import MODEL
+from .scorer_checks import MODEL
 
 JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", dict: "object", list: "array"}
 

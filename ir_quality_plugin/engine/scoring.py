@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,32 +12,28 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
-from torch import nn
 
 from ..catalog import CATALOG, Entry
 from ..checkpoints.initialise import initialise_from_imagenet, initialise_from_teacher
 from ..checkpoints.write import write_weights
-from ..errors import QualityPluginError, UsageError, nearest
+from ..errors import QualityPluginError, UsageError
 from ..integrations import basicsr_parts as parts_of
-from ..integrations.options import check_keys
 from ..losses.opinion import OPINION_LOSSES, Judged, OpinionLoss
-from ..metrics.correlation import Agreement, agreement
+from ..metrics.correlation import agreement
 from ..models.card import Card
 from ..scorers import Scorer
 from .build import average_of, learning, start
 from .experiment import Experiment
 from .options import Options
 from .parts import Parts
+from .scorer_checks import MEASURES, METHODS
 from .seeds import mix, seeded
 from .step import Step, Values
 from .task import Task
 from .validation import Validation
 
-MODEL = "ScorerModel"
-METHODS = {"TeacherIQAStudent": "teacheriqa", "CKDN": "ckdn", "CVRKD": "cvrkd"}
-# What agreement is reported by; numbers of images and contents are no measures of it.
-MEASURES = tuple(name for name in Agreement._fields if name not in ("images", "contents"))
-FULL = "full_reference_"
+# The image of a sample that each kind of scorer judges against.
+GUIDES = {"none": None, "degraded": "degraded", "aligned": "reference", "any-clean": "clean"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,55 +55,6 @@ class OpinionValidation(Validation):
         return self.values
 
 
-def check_scorer(options: Options, mapping: dict[str, Any]) -> list[str]:
-    """Check the option file of a scorer, and fill in what its sets must know.
-
-    Returns:
-        Notes for the user: none so far.
-
-    Raises:
-        UsageError: names what is wrong and what was expected.
-    """
-    train = options.train
-    foreign = {
-        "train.pixel_opt": train.pixel_opt, "train.perceptual_opt": train.perceptual_opt,
-        "train.gan_opt": train.gan_opt, "train.ldl_opt": train.ldl_opt, "train.quality_opt": train.quality_opt,
-        "train.guard": train.guard, "network_d": options.network_d, "train.optim_d": train.optim_d,
-        "val.metrics": options.val.metrics if options.val else None,
-    }  # fmt: skip
-    for name, value in foreign.items():
-        if value is not None:
-            raise UsageError(
-                f"{name} is for restoration models; a {MODEL} has train.opinion_opt, and reports {MEASURES}"
-            )
-    for name, network in (("network_g", options.network_g), ("network_t", options.network_t)):
-        if network is not None:
-            if network.get("type") not in METHODS:
-                raise UsageError(f"{name}.type={network.get('type')!r}; {nearest(str(network.get('type')), METHODS)}")
-            parts_of.check_network_keys(network, name)
-    opinion = train.opinion_opt
-    if opinion is None or opinion.get("type") not in OPINION_LOSSES:
-        given = None if opinion is None else opinion.get("type")
-        raise UsageError(f"train.opinion_opt.type={given!r}; {nearest(str(given), OPINION_LOSSES)}")
-    kind = OPINION_LOSSES[opinion["type"]]
-    check_keys(kind, opinion, "train.opinion_opt", given=("network", "teacher"))
-    if kind.needs_teacher != (options.network_t is not None):
-        expected = "expected network_t and path.pretrain_network_t" if kind.needs_teacher else "expected no network_t"
-        raise UsageError(f"{kind.__name__} {'needs' if kind.needs_teacher else 'has no'} teacher; {expected}")
-    if kind.needs_teacher and options.path.pretrain_network_t is None:
-        raise UsageError("path.pretrain_network_t is missing; expected the net_g file of the trained teacher")
-    best_by = options.val.best_by if options.val else None
-    if best_by is not None and best_by.removeprefix(FULL) not in MEASURES:
-        raise UsageError(f"val.best_by={best_by!r}; {nearest(best_by, MEASURES)}")
-    for name, dataset in mapping["datasets"].items():
-        if dataset.get("type") != "QualityDataset":
-            raise UsageError(f"datasets.{name}.type={dataset.get('type')!r}; expected QualityDataset for a {MODEL}")
-        dataset["score_range"] = opinion.get("score_range", [0.0, 1.0])
-        if dataset.get("split") is not None:
-            dataset["split"] = {"seed": options.manual_seed, **dataset["split"]}
-    return []
-
-
 class ScoringStep(Step):
     """Train a scorer."""
 
@@ -126,12 +74,32 @@ class Scoring(Task):
         self.loss = build_loss(options)
         self.parts = prepare(options, self.loss, accelerator)
         self.step = ScoringStep(self.parts, options.train, accelerator)
-        settings = ["", FULL] if options.network_g["type"] == "CKDN" else [""]
-        self.higher = {setting + name: name != "rmse" for setting in settings for name in MEASURES}
+        self.higher = {setting + name: name != "rmse" for setting, _ in self.loss.settings for name in MEASURES}
         self.best_by = (options.val.best_by if options.val else None) or "srcc"
         self.validates = options.val is not None
-        for dataset in mapping["datasets"].values():
-            dataset["needs"] = sorted(self.loss.needs)
+        judged_with = {guide for _, kind in self.loss.settings if (guide := GUIDES[kind])}
+        for name, dataset in mapping["datasets"].items():
+            dataset["needs"] = sorted(self.loss.needs if name == "train" else judged_with)
+
+    def check(self, datasets: Mapping[str, Any]) -> None:
+        """Refuse sets that share an image, or, of one table that is parted by content, a content."""
+        for (one, first), (other, second) in itertools.combinations(datasets.items(), 2):
+            options = self.options.datasets[one], self.options.datasets[other]
+            wanted = [
+                entry.get("part") or name.split("_")[0] for name, entry in zip((one, other), options, strict=True)
+            ]
+            if all(entry.get("part") for entry in options) and wanted[0] == wanted[1]:
+                continue  # asked for: to see whether a network can fit what it is given
+            shared = {row.image.resolve() for row in first.rows} & {row.image.resolve() for row in second.rows}
+            contents = set[str]()
+            by = {(entry.get("split") or {}).get("by", "content") for entry in options}
+            if first.root == second.root and by == {"content"}:
+                contents = {row.content for row in first.rows} & {row.content for row in second.rows}
+            if shared or contents:
+                raise UsageError(
+                    f"datasets.{one} and datasets.{other} share {len(shared)} images and {len(contents)} contents; "
+                    "expected none: give them the same split with different parts"
+                )
 
     def batch(self, sample: dict[str, Any]) -> Judged:
         """Bring a sample to the device."""
@@ -143,18 +111,19 @@ class Scoring(Task):
         Raises:
             QualityPluginError: an image cannot be scored: on every process, with its name.
         """
-        scorers = {"": self.scorer(self.parts.best)}
-        if FULL + "srcc" in self.higher:
-            aligned = dataclasses.replace(self.card(), reference="aligned")
-            scorers[FULL] = self.scorer(self.parts.best, aligned)
+        network = copy.deepcopy(self.parts.best)
+        scorers = {
+            setting: entry_of(self.options).scorer(network, dataclasses.replace(self.card(), reference=kind))
+            for setting, kind in self.loss.settings
+        }
         rows, problems = [], []
         for index in range(self.accelerator.process_index, len(dataset), self.accelerator.num_processes):
             try:
                 with seeded(mix(self.options.manual_seed, name, index)):
                     sample = dataset[index]
                 rows.append((index, sample["image"], sample["content"], sample["mos"], self._score(scorers, sample)))
-            except (QualityPluginError, OSError) as error:
-                problems.append(f"{dataset.rows[index].image.name}: {error}")
+            except Exception as error:  # noqa: BLE001  # whatever it is, the other processes must hear of it
+                problems.append(f"{dataset.rows[index].image.name}: {type(error).__name__}: {error}")
         problems = gather_object(problems)
         if problems:
             raise QualityPluginError(f"the validation at iteration {iteration} failed: " + "; ".join(problems[:3]))
@@ -173,30 +142,22 @@ class Scoring(Task):
     def _score(self, scorers: Mapping[str, Scorer], sample: Mapping[str, Any]) -> dict[str, float]:
         device = self.accelerator.device
         images = {name: sample[name][None].to(device) for name in ("restored", "degraded") if name in sample}
-        references = {"aligned": sample.get("reference"), "any-clean": sample.get("clean")}
         found = {}
         for setting, scorer in scorers.items():
-            reference = references.get(scorer.card.reference)
-            reference = None if reference is None else reference[None].to(device)
+            guide = sample.get(GUIDES[scorer.card.reference] or "")
+            reference = None if guide is None or scorer.needs != "reference" else guide[None].to(device)
             with torch.no_grad():
                 found[setting] = float(scorer(**images, reference=reference))
         return found
-
-    def scorer(self, network: nn.Module, card: Card | None = None) -> Scorer:
-        """A frozen scorer of a copy of the network, as users will run it."""
-        return entry_of(self.options).scorer(copy.deepcopy(network), card or self.card())
 
     def card(self, found: str = "") -> Card:
         """The card of what is trained."""
         entry, options = entry_of(self.options), self.options
         arguments = {name: value for name, value in options.network_g.items() if name != "type"}
         crop_px = int(options.datasets["train"]["crop_px"])
-        reference = entry.card.reference
-        if entry.card.method == "cvrkd" and not self.loss.needs_teacher:
-            reference = "aligned"
         return dataclasses.replace(
             entry.card,
-            reference=reference,
+            reference=dict(self.loss.settings)[""],
             score_range=self.loss.score_range,
             bounded=entry.card.bounded and self.loss.score_range == (0.0, 1.0),
             patch_px=crop_px,
@@ -210,8 +171,10 @@ class Scoring(Task):
     def finish(self, experiment: Experiment, datasets: Mapping[str, Any]) -> tuple[list[Validation], list[str]]:
         """Return to the best network, look at the test set once, and write the weights with their card."""
         best, key = experiment.models / "net_g_best.pth", "params" if self.parts.average is None else "params_ema"
+        lines = [f"no validation gave a {self.best_by}: the last network is taken for the best"]
         if best.is_file():
             self.parts.best.load_state_dict(parts_of.read_network(str(best), key))
+            lines = []
         tests = (
             [self.validate(datasets["test"], "test", self.options.train.total_iter, experiment.pictures)]
             if ("test" in datasets)
@@ -223,7 +186,10 @@ class Scoring(Task):
         path = experiment.models / "scorer.safetensors"
         if self.accelerator.is_main_process:
             write_weights(path, self.parts.best.state_dict(), self.card(found))
-        return list(tests), [f"the scorer: {path}; irq score IMAGE --scorer {self.card().name} --weights {path}"]
+        return list(tests), [
+            *lines,
+            f"the scorer: {path}; irq score IMAGE --scorer {self.card().name} --weights {path}",
+        ]
 
 
 def entry_of(options: Options) -> Entry:

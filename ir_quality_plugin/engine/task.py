@@ -38,6 +38,14 @@ class Task(ABC):
     def validate(self, dataset: Any, name: str, iteration: int, pictures: Path) -> Validation:
         """Judge the network on every image of a set; the same on every process."""
 
+    def check(self, datasets: Mapping[str, Any]) -> None:
+        """Refuse sets that do not go together, once they are built.
+
+        Raises:
+            UsageError: says which, and why.
+        """
+        return
+
     def finish(self, experiment: Experiment, datasets: Mapping[str, Any]) -> tuple[list[Validation], list[str]]:
         """Do what comes after the last iteration, on every process.
 

@@ -88,5 +88,5 @@ def gradient_norm(score: Callable[[Tensor], Tensor], images: Tensor, step: float
     varied = images.detach().requires_grad_()
     with torch.enable_grad():
         here = score(varied)
-        (gradient,) = torch.autograd.grad(here.sum(), varied)
-    return (score(varied.detach() + step * gradient.sign()) - score(images.detach())).abs() / step
+        (gradient,) = torch.autograd.grad(here.sum(), varied, retain_graph=True)
+    return (score(varied.detach() + step * gradient.sign()) - here).abs() / step

@@ -13,6 +13,7 @@ from torch.nn.functional import l1_loss, mse_loss
 
 from ..errors import UsageError
 from ..models import CKDN, CVRKD, TeacherIQAStudent
+from ..models.card import ReferenceKind
 from ..nn.pixels import Normalise
 from .distillation import alignment_penalty, block_distance, gradient_norm, rival_wins
 
@@ -42,14 +43,12 @@ class Judged(NamedTuple):
 
 
 class OpinionLoss(nn.Module):
-    """The mean absolute distance of the scores from people's.
+    """TeacherIQA's student: the mean absolute distance of blind scores from people's.
 
         mean |score - mos| + gradient_weight * mean ||d score / d pixels||_1
 
-    Trains TeacherIQA's student, which is blind, and CVRKD's teacher, whose reference is aligned.
-
     Args:
-        network: a `TeacherIQAStudent` or a `CVRKD`, trained in place.
+        network: a `TeacherIQAStudent`, trained in place.
         normalisation: of the pixels before the network: "imagenet" or "none".
         score_range: (lowest, highest) score, which the labels' nominal range is mapped to.
         gradient_weight: of the gradient's norm, which makes a scorer harder to game; 0 for none.
@@ -58,11 +57,17 @@ class OpinionLoss(nn.Module):
     Raises:
         UsageError: a network that it does not train, or impossible numbers.
 
-    Source: TeacherIQA's student and CVRKD-IQA's teacher, as released; deviation: gradient_weight (2403.11397).
+    Attributes:
+        needs: what of a `Judged` it asks for beside `restored` and `mos`.
+
+    Source: TeacherIQA's student, as in the authors' later code; deviation: gradient_weight (2403.11397).
     """
 
-    trains: tuple[type[nn.Module], ...] = (TeacherIQAStudent, CVRKD)
+    trains: type[nn.Module] = TeacherIQAStudent
     needs_teacher = False
+    # What the trained scorer judges against, by the beginning of its measures' names.
+    settings: tuple[tuple[str, ReferenceKind], ...] = (("", "none"),)
+    needs: frozenset[str] = frozenset()
 
     def __init__(
         self,
@@ -74,8 +79,9 @@ class OpinionLoss(nn.Module):
     ) -> None:
         super().__init__()
         if not isinstance(network, self.trains):
-            known = " or ".join(kind.__name__ for kind in self.trains)
-            raise UsageError(f"{type(self).__name__} trains {known}; it was given a {type(network).__name__}")
+            raise UsageError(
+                f"{type(self).__name__} trains {self.trains.__name__}; it was given a {type(network).__name__}"
+            )
         if normalisation not in ("imagenet", "none"):
             raise UsageError(f"normalisation={normalisation!r}; expected imagenet or none")
         if len(score_range) != 2 or not score_range[0] < score_range[1]:
@@ -88,11 +94,6 @@ class OpinionLoss(nn.Module):
         self.normalise = Normalise() if normalisation == "imagenet" else nn.Identity()
         self.normalisation, self.score_range = normalisation, (float(score_range[0]), float(score_range[1]))
         self.gradient_weight, self.gradient_step = float(gradient_weight), float(gradient_step)
-
-    @property
-    def needs(self) -> set[str]:
-        """What of a `Judged` it asks for beside `restored` and `mos`."""
-        return {"reference"} if isinstance(self.network, CVRKD) else set()
 
     def forward(self, judged: Judged, iteration: int) -> tuple[Tensor, Log]:
         """Compute what is minimised.
@@ -109,13 +110,11 @@ class OpinionLoss(nn.Module):
 
     def opinion(self, judged: Judged) -> tuple[Tensor, Log]:
         """The distance from the opinions, and the parts of it for the log."""
-        distance = l1_loss(self.score(judged.restored, judged), mos_of(judged, self.network))
+        distance = l1_loss(self.score(judged.restored, judged), a_patch(judged.mos, judged.restored))
         return distance, {"l_mos": distance}
 
     def score(self, restored: Tensor, judged: Judged) -> Tensor:
-        """Score images (B,P,3,h,w) as inference does, (B,), or a score a patch where the network takes single ones."""
-        if isinstance(self.network, CVRKD):
-            return self.network(self.normalise(restored), self.normalise(given("reference", judged.reference))).score
+        """Score patches (B,P,3,h,w) as inference does: (B*P,), or (B,) where the network judges P at once."""
         return self.network(self.normalise(flat(restored))).score
 
     def _regularised(self, total: Tensor, log: Log, judged: Judged) -> tuple[Tensor, Log]:
@@ -125,6 +124,32 @@ class OpinionLoss(nn.Module):
             norm = norms.mean()
             total, log["gradient_norm"] = total + self.gradient_weight * norm, norm
         return total, log
+
+
+class AlignedOpinionLoss(OpinionLoss):
+    """CVRKD's teacher: the mean absolute distance from people's of scores against the aligned clean image.
+
+        mean |score - mos| + gradient_weight * mean ||d score / d pixels||_1
+
+    Args:
+        network: a `CVRKD`, trained in place.
+        options: of `OpinionLoss`.
+
+    Source: CVRKD-IQA's full-reference teacher, as released; deviation: gradient_weight (2403.11397).
+    """
+
+    trains = CVRKD
+    settings: tuple[tuple[str, ReferenceKind], ...] = (("", "aligned"),)
+    needs = frozenset({"reference"})
+
+    def opinion(self, judged: Judged) -> tuple[Tensor, Log]:
+        """The distance from the opinions, one an image."""
+        distance = l1_loss(self.score(judged.restored, judged), judged.mos)
+        return distance, {"l_mos": distance}
+
+    def score(self, restored: Tensor, judged: Judged) -> Tensor:
+        """The score against the aligned reference, (B,)."""
+        return self.network(self.normalise(restored), self.normalise(given("reference", judged.reference))).score
 
 
 class ConditionalDistillationLoss(OpinionLoss):
@@ -145,7 +170,8 @@ class ConditionalDistillationLoss(OpinionLoss):
     Source: CKDN, section 3, and the release's numbers; deviations: none.
     """
 
-    trains = (CKDN,)
+    trains = CKDN
+    settings = (("", "degraded"), ("full_reference_", "aligned"))
 
     def __init__(
         self,
@@ -165,13 +191,9 @@ class ConditionalDistillationLoss(OpinionLoss):
                 f"preference_iter={preference_iter}, preference_weight={preference_weight}, "
                 f"alignment_weight={alignment_weight}, elo_points={elo_points}; expected none below 0, points above 0"
             )
+        self.needs = frozenset({"degraded", "reference", *(("rival",) if preference_iter else ())})
         self.preference_iter, self.preference_weight = preference_iter, preference_weight
         self.alignment_weight, self.alignment_form, self.elo_points = alignment_weight, alignment_form, elo_points
-
-    @property
-    def needs(self) -> set[str]:
-        """What of a `Judged` it asks for."""
-        return {"degraded", "reference", *(("rival",) if self.preference_iter else ())}
 
     def forward(self, judged: Judged, iteration: int) -> tuple[Tensor, Log]:
         """Compute what is minimised in the iteration's phase."""
@@ -207,7 +229,7 @@ class ConditionalDistillationLoss(OpinionLoss):
         return self.network(*(self.normalise(flat(images)) for images in pair)).degraded_reference.score
 
 
-class ContentVariantDistillationLoss(OpinionLoss):
+class ContentVariantDistillationLoss(AlignedOpinionLoss):
     """CVRKD's student: opinions, and the teacher's difference features, block by block.
 
         mean |score - mos| + distillation_weight * sum over blocks of MSE(own difference block, the teacher's)
@@ -223,7 +245,8 @@ class ContentVariantDistillationLoss(OpinionLoss):
     Source: CVRKD-IQA, section 3.3; deviation: all blocks of the difference mixer, as the paper intends.
     """
 
-    trains = (CVRKD,)
+    settings = (("", "any-clean"),)
+    needs = frozenset({"reference", "clean"})
     needs_teacher = True
 
     def __init__(
@@ -232,10 +255,12 @@ class ContentVariantDistillationLoss(OpinionLoss):
         super().__init__(network, **options)
         if not isinstance(teacher, CVRKD):
             raise UsageError(f"network_t is a {type(teacher).__name__}; expected a CVRKD that was trained before")
-        pair: tuple[Any, Any] = network, teacher
-        blocks = [len(own.difference_encoder.blocks) for own in pair]
-        if blocks[0] != blocks[1]:
-            raise UsageError(f"the student's difference mixer has {blocks[0]} blocks, the teacher's {blocks[1]}")
+        shapes = [block_shapes(own) for own in (network, teacher)]
+        if shapes[0] != shapes[1]:
+            raise UsageError(
+                f"the student's difference mixer has (blocks, tokens, width) {shapes[0]}, the teacher's {shapes[1]}; "
+                "expected the same: network_g and network_t must agree in difference_depth, grid and width"
+            )
         if distillation_weight < 0:
             raise UsageError(f"distillation_weight={distillation_weight}; expected at least 0")
         # A tuple hides the teacher from the student's parameters, mode and checkpoint.
@@ -246,11 +271,6 @@ class ContentVariantDistillationLoss(OpinionLoss):
     def teacher(self) -> CVRKD:
         """The fixed teacher."""
         return self._teacher[0]
-
-    @property
-    def needs(self) -> set[str]:
-        """What of a `Judged` it asks for."""
-        return {"reference", "clean"}
 
     def _apply(self, fn: Any, recurse: bool = True) -> ContentVariantDistillationLoss:
         self.teacher._apply(fn, recurse)
@@ -294,9 +314,10 @@ def a_patch(mos: Tensor, images: Tensor) -> Tensor:
     return mos.repeat_interleave(images.shape[1])
 
 
-def mos_of(judged: Judged, network: nn.Module) -> Tensor:
-    """The opinions, one for each score that the network gives."""
-    return judged.mos if isinstance(network, CVRKD) else a_patch(judged.mos, judged.restored)
+def block_shapes(network: Any) -> tuple[int, int, int]:
+    """Number of blocks, of tokens, and width of a CVRKD's difference mixer."""
+    mixer, grid = network.difference_encoder, network.local_distortion.pool.output_size
+    return len(mixer.blocks), int(grid) ** 2, mixer.embed.out_features
 
 
 def given(name: str, images: Tensor | None) -> Tensor:
@@ -311,5 +332,6 @@ def given(name: str, images: Tensor | None) -> Tensor:
 
 
 OPINION_LOSSES: dict[str, type[OpinionLoss]] = {
-    kind.__name__: kind for kind in (OpinionLoss, ConditionalDistillationLoss, ContentVariantDistillationLoss)
+    kind.__name__: kind
+    for kind in (OpinionLoss, AlignedOpinionLoss, ConditionalDistillationLoss, ContentVariantDistillationLoss)
 }

@@ -12,6 +12,9 @@ from scipy import optimize, stats
 
 from ..errors import UsageError
 
+# Four parameters turn fewer points into a step.
+LEAST_FOR_LOGISTIC = 20
+
 
 def _pair(scores: ArrayLike, mos: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     first, second = np.asarray(scores, dtype=np.float64), np.asarray(mos, dtype=np.float64)
@@ -52,36 +55,37 @@ def logistic(scores: np.ndarray, top: float, bottom: float, middle: float, width
 
 
 def logistic_fit(scores: ArrayLike, mos: ArrayLike) -> np.ndarray:
-    """Map scores onto opinions by the fitted 4-parameter logistic.
+    """Map scores onto opinions by the fitted 4-parameter logistic; it rises, since higher scores are to be better.
 
     Args:
-        scores: (N,), of either direction.
-        mos: (N,).
+        scores: (N,), higher is better.
+        mos: (N,), higher is better.
 
     Returns:
-        (N,) in units of `mos`. Where no logistic can be fitted (fewer than five scores, or no convergence), the
-        straight line of least squares takes its place.
+        (N,) in units of `mos`. Where no logistic can be fitted (fewer than twenty scores, or no convergence), the
+        straight line of least squares takes its place; where either falls, the mean: scores that rank against people
+        say nothing of their opinions that a rising curve could hold.
     """
     first, second = _pair(scores, mos)
-    spread = float(first.std()) or 1.0
-    rising = np.nan_to_num(plcc(first, second), nan=1.0) >= 0
-    ends = (second.max(), second.min()) if rising else (second.min(), second.max())
-    if len(first) >= 5:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", optimize.OptimizeWarning)
-                found, _ = optimize.curve_fit(
-                    logistic, first, second, p0=[*ends, float(first.mean()), spread], maxfev=20_000
-                )
-            mapped = logistic(first, *found)
-            if np.isfinite(mapped).all():
-                return mapped
-        except RuntimeError:  # no convergence: the line below
-            pass
-    if np.ptp(first) == 0:
+    mapped = _logistic_curve(first, second) if len(first) >= LEAST_FOR_LOGISTIC else None
+    if mapped is None and np.ptp(first) > 0:
+        slope, intercept = np.polyfit(first, second, 1)
+        mapped = slope * first + intercept
+    if mapped is None or not plcc(mapped, first) > 0:
         return np.full_like(second, second.mean())
-    slope, intercept = np.polyfit(first, second, 1)
-    return slope * first + intercept
+    return mapped
+
+
+def _logistic_curve(first: np.ndarray, second: np.ndarray) -> np.ndarray | None:
+    start = [second.max(), second.min(), float(first.mean()), float(first.std()) or 1.0]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optimize.OptimizeWarning)
+            found, _ = optimize.curve_fit(logistic, first, second, p0=start, maxfev=20_000)
+    except RuntimeError:  # no convergence
+        return None
+    mapped = logistic(first, *found)
+    return mapped if np.isfinite(mapped).all() else None
 
 
 class Agreement(NamedTuple):
@@ -90,7 +94,7 @@ class Agreement(NamedTuple):
     Attributes:
         srcc: Spearman's rank correlation.
         plcc: Pearson's correlation of the raw scores.
-        plcc_logistic: Pearson's correlation after the 4-parameter logistic.
+        plcc_logistic: Pearson's correlation after the rising 4-parameter logistic; NaN for scores that fall with mos.
         krcc: Kendall's rank correlation.
         rmse: root mean square error after the logistic, in units of the opinions.
         srcc_within: mean over contents of Spearman's correlation within each; NaN where no content has three images.

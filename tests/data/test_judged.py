@@ -114,7 +114,7 @@ def test_clean_images_of_any_content_come_from_their_folder(labels, tmp_path):
     sample = dataset(labels, needs=["clean"], references=str(folder), patches=2)[0]
     assert sample["clean"].shape == (2, 3, 16, 16)
     assert (sample["clean"][0, :, 0, 0] * 255).round().tolist() == [10, 20, 30]
-    with pytest.raises(irq.UsageError, match="references is missing"):
+    with pytest.raises(irq.UsageError, match="references=None is no folder"):
         dataset(labels, needs=["clean"])
 
 
@@ -125,6 +125,7 @@ def test_clean_images_of_any_content_come_from_their_folder(labels, tmp_path):
         ({"split": {}, "part": "tests"}, r"part='tests'"),
         ({"split": {"shares": [0.5, 0.5]}, "part": "test"}, r"makes \('train', 'val'\); add a share"),
         ({"crop_px": 0}, r"crop_px=0"),
+        ({"degraded_scale": -4}, r"degraded_scale=-4; expected a whole number"),
         ({"layout": "pipl"}, r"did you mean 'pipal'"),
     ],
 )
@@ -158,5 +159,21 @@ def test_a_reference_of_another_size_is_named(labels, tmp_path):
 
 def test_a_named_image_that_is_not_there_is_found_at_the_start(labels, tmp_path):
     (tmp_path / "clean_2.png").unlink()
-    with pytest.raises(irq.UsageError, match=r"1 named images are not there, such as .*clean_2.png"):
+    with pytest.raises(irq.UsageError, match=r"1 images that the labels name are not there: .*clean_2.png"):
         dataset(labels, needs=["reference"])
+
+
+def test_an_image_outside_of_the_labels_folder_has_a_name_too(labels, tmp_path):
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    rows = [line.split(",") for line in labels.read_text().splitlines()]
+    moved = [
+        rows[0],
+        *([str(tmp_path / row[0]), *(str(tmp_path / name) for name in row[1:3]), *row[3:]] for row in rows[1:]),
+    ]
+    (inside / "labels.csv").write_text("\n".join(map(",".join, moved)))
+    assert dataset(inside / "labels.csv", phase="val")[0]["image"] == "../0_0.png"
+
+
+def test_several_tables_share_one_unit_by_a_stated_range(labels):
+    assert float(dataset(labels, mos_range=[0, 10])[0]["mos"]) == 0.5

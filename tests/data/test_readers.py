@@ -1,6 +1,7 @@
 """The public sets in their exact layouts, made tiny; scores keep their direction, contents are never parted."""
 
 import csv
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -184,6 +185,11 @@ def test_a_plain_csv_is_read_with_whatever_columns_it_has(tmp_path):
         ("image,score\na.png,1\n", "has no column 'mos'"),
         ("file,mos\na.png,1\n", "has no column 'image'"),
         ("image,mos\na.png,good\n", "a.png: 'good' is no score"),
+        ("image,mos\na.png,nan\n", "a.png: 'nan' is no score; expected a finite number"),
+        ("image,mos\na.png,inf\n", "expected a finite number"),
+        ("image,mos,dmos\na.png,1,2\n", "has the columns mos and dmos; expected one"),
+        ("image,mos\n,1\n", "line 2: no image is named"),
+        ("image,mos\na.png,1\na.png,2\n", "a.png is listed with the scores 1.0 and 2.0"),
         ("image,mos\na.png\n", "line 2: more or fewer fields"),
         ("image,mos\n", "expected image,mos and at least one row"),
         ("image,mos\ngone.png,1\n", "none of the 1 listed images is there"),
@@ -234,3 +240,44 @@ def test_splits_are_reproducible_and_differ_between_seeds():
 def test_an_impossible_split_is_refused(options, message):
     with pytest.raises(irq.UsageError, match=message):
         table_of().split(seed=0, **options)
+
+
+def test_what_is_missing_and_what_no_list_names_is_said_once(tmp_path):
+    make_kadid10k(tmp_path)
+    (tmp_path / "images" / "I01.png").unlink()
+    touch(tmp_path / "images" / "I99_01_01.png")
+    notes = read_labels("kadid10k", tmp_path).notes
+    assert any("1 references are missing: I01.png" in note for note in notes)
+    assert any("1 images are in no list: I99_01_01.png" in note for note in notes)
+
+
+def test_a_broken_line_is_named_with_its_file(tmp_path):
+    make_pipal(tmp_path)
+    with (tmp_path / "Train_Label" / "A0001.txt").open("a") as file:
+        file.write("A0001_00_07.bmp\n")
+    with pytest.raises(irq.UsageError, match=r"A0001.txt: 'A0001_00_07.bmp' has 1 parts; expected 2"):
+        read_labels("pipal", tmp_path)
+
+
+def test_a_space_after_the_comma_is_no_matter(tmp_path):
+    make_pipal(tmp_path)
+    label = tmp_path / "Train_Label" / "A0001.txt"
+    label.write_text(label.read_text().replace(",", ", "))
+    assert len(read_labels("pipal", tmp_path).rows) == 4
+
+
+def test_a_folder_that_is_not_there_is_said(tmp_path):
+    with pytest.raises(irq.UsageError, match="nowhere: no such folder"):
+        read_labels("kadid10k", tmp_path / "nowhere")
+
+
+def test_a_split_depends_on_seed_and_contents_alone():
+    table = table_of()
+    parts = [{row.content for row in part.rows} for part in table.split(3)]
+    renamed = dataclasses.replace(table, name="moved")
+    assert [{row.content for row in part.rows} for part in renamed.split(3)] == parts
+    larger = dataclasses.replace(table, rows=(*table.rows, Row(Path("z.png"), 1.0, "c_new")))
+    moved = [
+        len(before - {row.content for row in part.rows}) for before, part in zip(parts, larger.split(3), strict=True)
+    ]
+    assert sum(moved) <= 2  # a further content shifts the boundaries between parts, and nothing else

@@ -6,6 +6,7 @@ from torch.nn.functional import l1_loss, mse_loss
 
 import ir_quality_plugin as irq
 from ir_quality_plugin.losses.opinion import (
+    AlignedOpinionLoss,
     ConditionalDistillationLoss,
     ContentVariantDistillationLoss,
     Judged,
@@ -49,7 +50,7 @@ def test_a_blind_student_is_held_to_the_opinion_at_every_patch():
 
 def test_a_reference_teacher_is_held_to_one_opinion_an_image():
     torch.manual_seed(0)
-    loss = OpinionLoss(cvrkd().eval(), normalisation="none")
+    loss = AlignedOpinionLoss(cvrkd().eval(), normalisation="none")
     total, _ = loss(judged(), iteration=1)
     sample = judged()
     torch.testing.assert_close(total, l1_loss(loss.network(sample.restored, sample.reference).score, sample.mos))
@@ -136,13 +137,17 @@ def test_the_gradients_norm_is_paid_for_in_inference_mode():
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: OpinionLoss(ckdn()), r"OpinionLoss trains TeacherIQAStudent or CVRKD; it was given a CKDN"),
+        (lambda: OpinionLoss(ckdn()), r"OpinionLoss trains TeacherIQAStudent; it was given a CKDN"),
         (lambda: OpinionLoss(student(), normalisation="z"), r"normalisation='z'; expected imagenet or none"),
         (lambda: OpinionLoss(student(), score_range=(1.0, 1.0)), r"score_range=\(1.0, 1.0\)"),
         (lambda: OpinionLoss(student(), gradient_weight=-1.0), r"gradient_weight=-1.0"),
         (lambda: ConditionalDistillationLoss(ckdn(), alignment_form="x"), r"expected released or paper"),
         (lambda: ContentVariantDistillationLoss(cvrkd(), ckdn()), r"network_t is a CKDN"),
-        (lambda: ContentVariantDistillationLoss(cvrkd(), cvrkd(difference_depth=2)), r"has 3 blocks, the teacher's 2"),
+        (lambda: ContentVariantDistillationLoss(cvrkd(), cvrkd(width=16)), r"the teacher's \(3, 4, 16\)"),
+        (
+            lambda: ContentVariantDistillationLoss(cvrkd(), cvrkd(difference_depth=2)),
+            r"\(blocks, tokens, width\) \(3, 4, 8\), the teacher's \(2, 4, 8\)",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(make, said):
