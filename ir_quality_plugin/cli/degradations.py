@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from ..errors import UsageError
+
 app = typer.Typer(
     help="List the degradations, and draw them.",
     epilog="Example: irq degradations ls",
@@ -45,10 +47,12 @@ def sheet(
     from ..nn.crops import centre_crop
     from ..report.contact_sheet import contact_sheet
 
+    if out.suffix.lower() != ".png":
+        raise UsageError(f"--out {out}; expected a name that ends in .png")
     names = list(Degrader(operators, steps=(0, 0)).operators)  # refuses an unknown one
     photograph = read_image(image)
     middle = centre_crop(photograph[None], min(side, *photograph.shape[1:]))[0]
     picture = contact_sheet(middle, names, seed)
     with whole(out) as path:
         picture.save(path, format="png")
-    typer.echo(f"{out}: {len(names)} operators at five levels")
+    typer.echo(f"{out}: {len(names)} {'operator' if len(names) == 1 else 'operators'} at five levels")

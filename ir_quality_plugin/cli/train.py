@@ -21,11 +21,14 @@ def train(
         bool, typer.Option("--auto_resume", "--auto-resume", help="Go on from the run's last state, if it has one.")
     ] = False,
     root: Annotated[Path, typer.Option(help="Where experiments and tb_logger lie.")] = Path("."),
+    repeats: Annotated[
+        int, typer.Option(min=1, help="Trainings with manual_seed, and the seeds after it; gives medians of the tests.")
+    ] = 1,
     modules: Annotated[
         list[str] | None, typer.Option("--import", metavar="MODULE", help="Import your own registered types first.")
     ] = None,
 ) -> None:
-    """Train a restoration network; BasicSR's option files, one process or many.
+    """Train a restoration network, or a scorer; BasicSR's option files, one process or many.
 
     Several processes: accelerate launch --num_processes 8 -m ir_quality_plugin.train -opt FILE, or torchrun.
     """
@@ -43,7 +46,17 @@ def train(
             raise UsageError(f"--import {module}: {error}; expected a module that Python finds from here") from error
     from ..engine.loop import train as run
 
-    run(options, root, auto_resume, say=_say)
+    if repeats == 1:
+        run(options, root, auto_resume, say=_say)
+        return
+    from ..engine.repeats import medians
+
+    folders = []
+    for seed in range(options.manual_seed, options.manual_seed + repeats):
+        changes = [f"manual_seed={seed}", f"name={options.name}_seed{seed}"]
+        folders.append(run(read_options(opt, [*(overrides or []), *changes]), root, auto_resume, say=_say))
+    for name, (median, least, most) in medians(folders).items():
+        _say(f"{name}: median {median:.4f} over {repeats} seeds, {least:.4f} to {most:.4f}")
 
 
 def _say(line: str) -> None:

@@ -61,4 +61,4 @@ def triplets(
     typer.echo(
         f"{out / 'table.csv'}: {made.triplets} triplets of {len(listed) - sum(made.failures.values())} photographs"
     )
-    list_failures(made.failures, len(listed), "photographs were left out")
+    list_failures(made.failures, len(listed), "were left out")

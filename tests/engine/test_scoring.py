@@ -266,6 +266,18 @@ def test_the_numbers_of_a_validation_are_those_of_its_scores(tmp_path):
 
 
 @pytest.mark.slow
+def test_repeats_differ_by_their_seed_and_give_medians(tmp_path, capsys):
+    from ir_quality_plugin.cli.train import train
+
+    train(RECIPES / "cvrkd" / "smoke_teacher.yml", BRIEF, root=tmp_path, repeats=3)
+    folders = [tmp_path / "experiments" / f"smoke_cvrkd_teacher_seed{seed}" for seed in range(3)]
+    tests = [log_of(folder, "test")[-1] for folder in folders]
+    assert len({tuple(sorted(test["scores"]["score"])) for test in tests}) > 1
+    rmse = sorted(test["mean"]["rmse"] for test in tests)
+    assert f"rmse: median {rmse[1]:.4f} over 3 seeds, {rmse[0]:.4f} to {rmse[2]:.4f}" in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_gradient_regularisation_makes_the_gradient_smaller(tmp_path):
     norms = {}
     for weight in (0.0, 0.01):
