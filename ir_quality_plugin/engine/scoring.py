@@ -88,7 +88,7 @@ class Scoring(Task):
             wanted = [
                 entry.get("part") or name.split("_")[0] for name, entry in zip((one, other), options, strict=True)
             ]
-            if all(entry.get("part") for entry in options) and wanted[0] == wanted[1]:
+            if wanted[0] == wanted[1]:
                 continue  # asked for: to see whether a network can fit what it is given
             shared = {row.image.resolve() for row in first.rows} & {row.image.resolve() for row in second.rows}
             contents = set[str]()
