@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import ImageError, MissingInputError, UsageError
-from ..models.card import RANDOM
 
 if TYPE_CHECKING:
     from ..scorers import Scorer
@@ -175,6 +174,8 @@ def describe(scorer: Scorer) -> dict[str, Any]:
 
 def show(scorer: Scorer, rows: list[dict[str, Any]]) -> None:
     """Print the scores as a table, failures at their place."""
+    from ..models.card import RANDOM
+
     about = describe(scorer)
     lowest, highest = about["range"]
     kind = "from" if about["bounded"] else "nominally from"

@@ -13,13 +13,13 @@ from ir_quality_plugin.engine.options import read_options
 
 DIES_IN_A_STEP = """
 import os, signal, sys
-from ir_quality_plugin.engine import objective
-take = objective.Step.__call__
+from ir_quality_plugin.engine.step import Step
+take = Step.__call__
 def step(self, batches, iteration):
     if iteration == 6:
         os.kill(os.getpid(), signal.SIGKILL)
     return take(self, batches, iteration)
-objective.Step.__call__ = step
+Step.__call__ = step
 sys.argv[1:1] = ["train"]
 from ir_quality_plugin.cli.app import main
 main()
