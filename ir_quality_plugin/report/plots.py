@@ -57,7 +57,7 @@ def interval_plot(
     with matplotlib.rc_context(STYLE):
         figure, axes = _figure(5.2, 0.7 + 0.27 * len(names))
         places = np.arange(len(names))[::-1]
-        for place, own in zip(places, points, strict=False):
+        for place, own in zip(places, points or [()] * len(names), strict=True):
             axes.scatter(own, [place] * len(own), s=14, color=COLOURS["second"], alpha=0.45, linewidths=0)
         for place, value, (low, high) in zip(places, values, intervals, strict=True):
             axes.plot([low, high], [place, place], color=COLOURS["accent"], linewidth=2.4, solid_capstyle="round")
