@@ -102,6 +102,7 @@ def against_people(table: LabelTable, scorers: list[str], pyiqa: tuple[str, ...]
     began = time.perf_counter()
     results = score_table(without_references(table), metrics, track=lambda rows: tqdm(rows, table.name, disable=None))
     document = summarise(without_references(table), metrics, results)
+    document["set"]["source"] = "/".join(Path(document["set"]["source"]).parts[-3:])  # human/NAME/scores.csv
     return document | {"seconds": time.perf_counter() - began}
 
 
@@ -163,7 +164,10 @@ def table_of(document: dict) -> list[str]:
         "| metric | SRCC | 95 % interval | within content | KRCC | PLCC, logistic |",
         "|---|---|---|---|---|---|",
     ]
-    for name, found in sorted(document["metrics"].items(), key=lambda item: -(item[1]["srcc"] or -1)):
+    best_first = sorted(
+        document["metrics"].items(), key=lambda item: (item[1]["srcc"] is None, -(item[1]["srcc"] or 0))
+    )
+    for name, found in best_first:
         low, high = (text_of(end) for end in found["intervals"]["srcc"])
         cells = [text_of(found[kind]) for kind in ("srcc_within", "krcc", "plcc_logistic")]
         lines.append(f"| {name} | {text_of(found['srcc'])} | {low} to {high} | {' | '.join(cells)} |")
