@@ -163,7 +163,7 @@ def show(document: dict[str, Any]) -> None:
     typer.echo(f"{document['set']['name']}: {compared['images']} images of {compared['contents']} contents")
     width = max(map(len, (*metrics, "metric")))
     typer.echo(f"{'metric':{width}}  {'SRCC':>6}  {'95 % interval':14}  within   KRCC   PLCC (logistic)")
-    for name, found in sorted(metrics.items(), key=lambda item: -(item[1]["srcc"] or -1)):
+    for name, found in sorted(metrics.items(), key=lambda item: (item[1]["srcc"] is None, -(item[1]["srcc"] or 0))):
         low, high = (text_of(end) for end in found["intervals"]["srcc"])
         cells = (text_of(found[kind]) for kind in ("srcc", "srcc_within", "krcc", "plcc_logistic"))
         first, within, kendall, fitted = (f"{cell:>6}" for cell in cells)

@@ -48,7 +48,7 @@ def write_benchmark_page(path: Path, document: Mapping[str, Any], seen: Seen, su
         CheckpointError: the folder cannot be written to.
     """
     metrics = document["metrics"]
-    order = sorted(metrics, key=lambda name: -(metrics[name]["srcc"] or -1))
+    order = sorted(metrics, key=lambda name: (metrics[name]["srcc"] is None, -(metrics[name]["srcc"] or 0)))
     unit = "opinion" if document["set"]["higher_is_better"] else f"opinion ({MINUS}dmos)"
     return write_page(
         path,
