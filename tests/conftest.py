@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -16,6 +17,15 @@ from ir_quality_plugin.checkpoints.remap import from_release
 def with_golden_weights(network, method):
     network.load_state_dict(from_release(method, released_weights(method), network.state_dict()))
     return network.eval()
+
+
+@pytest.fixture(scope="module")
+def two_threads():
+    """Two threads whatever the machine has: the order of sums in which the golden gradients were taken."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -174,14 +174,28 @@ def quantisation(images: Tensor, levels: Tensor, draw: Sequence[Generator]) -> T
 
 def resize(images: Tensor, factor: Tensor, draw: Sequence[Generator]) -> Tensor:
     """Down by a factor and up again, each by one of three ways."""
-    modes = ("bicubic", "bilinear", "area")
-    down, up = (uniform(images, draw, 0, len(modes)) for _ in range(2))
-    spoiled = []
+    return _by_way_of(images, [factor], draw)
+
+
+def resize_chain(images: Tensor, factor: Tensor, draw: Sequence[Generator]) -> Tensor:
+    """Down by a factor and up again over two sizes drawn in between, as a picture that was passed on several times."""
+    going, returning = (factor ** uniform(images, draw, 0, 1) for _ in range(2))
+    return _by_way_of(images, [going, factor, returning], draw)
+
+
+def _by_way_of(images: Tensor, factors: Sequence[Tensor], draw: Sequence[Generator]) -> Tensor:
+    """Each image resized to its own size over each of the factors in turn, each time in a way of its own."""
+    smaller, larger = ("bicubic", "bilinear", "area"), ("bicubic", "bilinear")
+    chain = [*factors, torch.ones_like(factors[0])]
+    dice = [uniform(images, draw, 0, len(smaller)) for _ in chain]
+    resized = []
     for index, image in enumerate(images.split(1)):
-        size = [max(round(side / float(factor[index])), 1) for side in images.shape[-2:]]
-        small = _resized(image, size, modes[min(int(down[index]), 2)])
-        spoiled.append(_resized(small, list(images.shape[-2:]), modes[min(int(up[index]), 1)]))
-    return torch.cat(spoiled)
+        for factor, die in zip(chain, dice, strict=True):
+            size = [max(round(side / float(factor[index])), 1) for side in images.shape[-2:]]
+            modes = smaller if size[0] < image.shape[-2] else larger
+            image = _resized(image, size, modes[min(int(die[index]), len(modes) - 1)])
+        resized.append(image)
+    return torch.cat(resized)
 
 
 def _resized(image: Tensor, size: list[int], mode: str) -> Tensor:
@@ -227,12 +241,12 @@ def _sign(images: Tensor, draw: Sequence[Generator]) -> Tensor:
 
 
 def block_loss(images: Tensor, share: Tensor, draw: Sequence[Generator], side_px: int = 16) -> Tensor:
-    """Blocks lost on the way, replaced by what lies beside them."""
+    """Blocks lost on the way, each replaced by what lies left of it and half a block higher, or by the border."""
     height, width = images.shape[-2:]
     rows, columns = -(-height // side_px), -(-width // side_px)
     dice = torch.stack([torch.rand((rows, columns), generator=g, device=g.device) for g in draw]).to(images)
     lost = (dice < share[:, None, None]).repeat_interleave(side_px, 1).repeat_interleave(side_px, 2)
-    beside = images.roll((side_px // 2, side_px), dims=(-2, -1))
+    beside = pad(images, (side_px, 0, side_px // 2, 0), mode="replicate")[..., :height, :width]
     return torch.where(lost[:, None, :height, :width], beside, images)
 
 
@@ -262,6 +276,7 @@ _TABLE = (
     Operator("jpeg2000", "compression", "PSNR in dB", (38, 34, 30, 27, 24), jpeg2000),
     Operator("quantisation", "compression", "levels a channel", (40, 20, 12, 7, 4), quantisation),
     Operator("resize", "resize", "factor down and up", (1.4, 2.0, 3.0, 4.5, 7.0), resize),
+    Operator("resize_chain", "resize", "largest factor", (1.4, 2.0, 3.0, 4.5, 7.0), resize_chain),
     Operator("contrast", "colour", "factor", (0.85, 0.7, 0.55, 0.4, 0.25), contrast),
     Operator("brightness", "colour", "shift up or down of 1", (0.06, 0.12, 0.2, 0.3, 0.42), brightness),
     Operator("saturation", "colour", "factor", (0.75, 0.5, 0.25, 0.1, 0.0), saturation),

@@ -99,6 +99,22 @@ def test_jpeg_has_the_blocks_of_its_quality(photographs):
     assert seams(coarse) > 1.3 > seams(fine) > 0.9
 
 
+def test_a_lost_block_is_filled_from_its_own_side_of_the_image():
+    ramp = torch.linspace(0, 1, 96).expand(1, 3, 96, 96)  # dark left, bright right
+    spoiled = spoil(ramp, "block_loss", 5)
+    assert not torch.equal(spoiled, ramp)
+    assert (ramp - spoiled).min() >= 0  # never from the other edge, which is brighter
+    assert (ramp - spoiled).max() < 0.2
+
+
+def test_a_chain_of_resizings_loses_more_than_one_pair(photographs):
+    pairs, chains = (
+        torch.stack([spoil(photographs, name, 3, seed) for seed in range(0, 40, 10)])
+        for name in ("resize", "resize_chain")
+    )
+    assert error(chains, photographs) > error(pairs, photographs)
+
+
 @pytest.mark.parametrize("passes", [1, 2])
 def test_mixed_pipelines_are_drawn_from_the_seed_and_replay_from_their_steps(passes, photographs):
     degrader = Degrader(steps=(1, 4), levels=(1, 3), passes=passes)
