@@ -1,0 +1,157 @@
+"""Write the tables that the shipped scorers are trained on: made triplets, real networks' outputs, people's scores.
+
+    irq triplets --photographs DATA/pristine/train --out datasets/made --scale 1 --scale 2 --scale 4
+    python recipes/shipped/tables.py gather --data DATA --made datasets/made --out datasets/shipped
+    irq label --table datasets/shipped/unlabelled.csv --out datasets/shipped/consensus.csv --teacher TEACHER.pth
+    python recipes/shipped/tables.py finish --data DATA --out datasets/shipped
+
+`gather` joins the made triplets and DATA/restored/dev_sr_x4 (a photograph that both show is one content). `finish` adds
+a clean image to each degraded input, with the label 1; the people's scores of DATA/human/sr4kiqa, cut into tiles, with
+the input made by bicubic reduction of the reference, and of DATA/human/pcuid for the blind scorer; and it writes
+`guided_{train,val,test}.csv` and `blind_{train,val,test}.csv`, apart by content. Scores of people are mapped linearly
+from the range of their set to [0,1], the range of the consensus.
+"""
+
+import argparse
+import csv
+import os
+import zlib
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch.nn.functional import interpolate
+
+from ir_quality_plugin.checkpoints.write import whole
+from ir_quality_plugin.data.images import list_images, read_image
+
+COLUMNS = ("image", "reference", "degraded", "mos", "content", "distortion")
+METHODS = ("bicubic", "IMDN", "PCARN-M-L1", "PCARN-M", "SRGAN-d", "SRGAN-z")
+# Scenes of SR4KIQA that are never trained on; the other scenes are.
+SCENES = {"Face3": "val", "Building2": "val", "Animal3": "test", "TextSimpIn2": "test", "CityStreetNight": "test"}
+TILE_PX, TILES = 240, [(top, left) for top in (0, 336) for left in (0, 240, 456)]  # whole multiples of x2, x3, x4, x8
+
+
+def part_of(content):
+    """The part that a content of no people's set belongs to: a tenth each for validation and test."""
+    return {0: "test", 1: "val"}.get(zlib.crc32(content.encode()) % 10, "train")
+
+
+def read_table(path):
+    """Rows of a CSV by column."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write_table(path, rows, columns=COLUMNS):
+    """Rows as a CSV; what a row lacks is left empty."""
+    with whole(path) as place, place.open("w", newline="") as file:
+        table = csv.DictWriter(file, columns, extrasaction="ignore", restval="")
+        table.writeheader()
+        table.writerows(rows)
+    print(f"{path}: {len(rows)} rows")
+
+
+def gather(data, made, out):
+    """Made triplets and real networks' outputs, with no labels yet."""
+
+    def seen_from(path):
+        return os.path.relpath(path, out)
+
+    rows = [
+        row
+        | {name: seen_from(made / row[name]) for name in ("image", "reference", "degraded")}
+        | {"content": row["content"].rpartition("-")[0]}
+        for row in read_table(made / "table.csv")
+    ]
+    folder = data / "restored/dev_sr_x4"
+    for reference in list_images(folder / "gt"):
+        degraded = next((folder / "degraded").glob(f"{reference.stem}.*"))
+        for method in METHODS:
+            restored = next((folder / method).glob(f"{reference.stem}.*"))
+            named = {"image": restored, "reference": reference, "degraded": degraded}
+            rows.append(
+                {name: seen_from(path) for name, path in named.items()}
+                | {"content": reference.stem, "distortion": method}
+            )
+    write_table(out / "unlabelled.csv", rows, [name for name in COLUMNS if name != "mos"])
+
+
+def finish(data, out):
+    """The consensus, clean images, and people's scores, apart by content."""
+    judged = read_table(out / "consensus.csv")
+    inputs = {(row["reference"], row["degraded"]): row["content"] for row in judged}
+    clean = [
+        {"image": reference, "reference": reference, "degraded": degraded, "mos": 1, "content": content}
+        for (reference, degraded), content in inputs.items()
+    ]
+    made = [row | {"part": part_of(row["content"])} for row in [*judged, *clean]]
+    scenes = list(sr4kiqa(data / "human/sr4kiqa", out))
+    under_water = list(pcuid(data / "human/pcuid", out))
+    for part in ("train", "val", "test"):
+        blind = [row for row in [*made, *scenes, *under_water] if row["part"] == part]
+        write_table(out / f"blind_{part}.csv", blind)
+        write_table(out / f"guided_{part}.csv", [row for row in blind if row.get("degraded")])
+
+
+def sr4kiqa(folder, out):
+    """Super-resolved images; tiles of them in the training part, whole images in the others."""
+    for row in read_table(folder / "scores.csv"):
+        part, name = SCENES.get(row["scene"], "train"), Path(row["image"]).stem
+        scale = int(row["scale"])
+        images = {"image": read_image(folder / row["image"])}
+        height, width = (side - side % scale for side in images["image"].shape[1:])
+        if row["reference"]:
+            images["reference"] = read_image(folder / row["reference"])
+        images = {kind: image[:, :height, :width] for kind, image in images.items()}
+        if "reference" in images:
+            images["degraded"] = reduced(images["reference"], scale)
+        for top, left in TILES if part == "train" else [(0, 0)]:
+            paths = {}
+            for kind, image in images.items():
+                factor = scale if kind == "degraded" else 1
+                side = TILE_PX // factor if part == "train" else max(image.shape)
+                shown = name if kind == "image" else f"{row['scene']}_x{scale}"  # restorations share their input
+                paths[kind] = f"sr4kiqa/{part}/{shown}_{top}_{left}_{kind}.png"
+                if not (out / paths[kind]).exists():
+                    save(image[:, top // factor :, left // factor :][:, :side, :side], out / paths[kind])
+            yield paths | {
+                "mos": (float(row["mos"]) - 1) / 4, "content": row["scene"], "distortion": row["method"], "part": part,
+            }  # fmt: skip
+
+
+def save(image, path):
+    """Write (3,H,W) in [0,1] as a PNG."""
+    with whole(path) as place:
+        Image.fromarray((image.permute(1, 2, 0) * 255).round().byte().numpy()).save(place, "png")
+
+
+def reduced(image, scale):
+    """An image at a whole fraction of its size, by bicubic interpolation with antialiasing."""
+    size = [side // scale for side in image.shape[1:]]
+    return interpolate(image[None], size, mode="bicubic", antialias=True)[0].clamp(0, 1)
+
+
+def pcuid(folder, out):
+    """Underwater photographs, without any reference."""
+    for row in read_table(folder / "scores.csv"):
+        name = Path(row["image"]).stem
+        yield {
+            "image": os.path.relpath(folder / row["image"], out), "mos": float(row["mos"]) / 100,
+            "content": f"pcuid_{name}", "distortion": "underwater", "part": part_of(f"pcuid_{name}"),
+        }  # fmt: skip
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("step", choices=("gather", "finish"))
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--made", type=Path, default=Path("datasets/made"))
+    parser.add_argument("--out", type=Path, default=Path("datasets/shipped"))
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    if given.step == "gather":
+        gather(given.data, given.made, given.out)
+    else:
+        finish(given.data, given.out)
