@@ -16,7 +16,7 @@ from torch import Tensor
 from ..checkpoints.read import read_weights
 from ..data.images import read_image
 from ..errors import ImageError, UsageError, nearest
-from ..metrics.feature_statistics import stages_of, statistics_distance
+from ..metrics.feature_statistics import TERMS, stages_of, statistics_distance
 from ..models.teacher_iqa import RestorationTeacher
 from .pyiqa_loss import build_metric
 from .saved_networks import SavedNetwork
@@ -124,5 +124,5 @@ def _encoder_of(teacher: SavedNetwork) -> Any:
 
 
 def _identity(teacher: SavedNetwork) -> str:
-    options = json.dumps(dict(teacher.architecture), sort_keys=True, default=str)
+    options = json.dumps([dict(teacher.architecture), TERMS], sort_keys=True, default=str)
     return hashlib.sha256(f"{read_weights(teacher.weights).sha256} {options}".encode()).hexdigest()[:16]

@@ -2,7 +2,8 @@
 
     irq triplets --photographs DATA/pristine/train --out datasets/made --scale 1 --scale 2 --scale 4
     python recipes/shipped/tables.py gather --data DATA --made datasets/made --out datasets/shipped
-    irq label --table datasets/shipped/unlabelled.csv --out datasets/shipped/consensus.csv --teacher TEACHER.pth
+    irq label --table datasets/shipped/unlabelled.csv --out datasets/shipped/consensus.csv \
+        --metric fsim --metric vsi --teacher TEACHER.pth
     python recipes/shipped/tables.py finish --data DATA --out datasets/shipped
 
 `gather` joins the made triplets and DATA/restored/dev_sr_x4 (a photograph that both show is one content). `finish` adds
