@@ -14,10 +14,11 @@ from PIL import Image
 
 from ir_quality_plugin.data.folders import Pairing, Unpaired
 from ir_quality_plugin.data.score_table import ScoreTable
+from ir_quality_plugin.data.thumbnails import thumbnail
 from ir_quality_plugin.evaluation.measures import Measure
 from ir_quality_plugin.evaluation.run import Evaluated
 from ir_quality_plugin.evaluation.summary import summarise
-from ir_quality_plugin.evaluation.thumbnails import thumbnail
+from ir_quality_plugin.metrics.paired import bootstrap_means
 from ir_quality_plugin.report.cases import choose_cases, window_of
 from ir_quality_plugin.report.evaluation import write_report
 
@@ -75,6 +76,19 @@ def test_the_page_says_who_is_first_by_how_much_and_how_surely(tmp_path):
     assert f"first is first: ahead of second by +{gain:.3f}" in text
     assert "of 30 images" in text and "95 % interval" in text
     assert "lost.png, no method restored it" in text
+
+
+def test_the_ranking_has_intervals_and_says_that_paired_differences_decide(tmp_path):
+    page, table = write(tmp_path)
+    text = text_of(page)
+    ranking = text[text.index("Ranking method") : text.index("Scores the images")]
+    low, high = bootstrap_means(table.scores[0])[0]
+    assert f"{low:.2f} to {high:.2f}" in ranking
+    # Whole intervals of the means overlap, and still `second` is surely worse: its rank is the third.
+    bounds = bootstrap_means(table.scores[0])
+    assert bounds[0, 0] < bounds[1, 1]
+    assert re.search(r"second [\d.]+3[\d.]+ to", ranking.replace("\n", " "))
+    assert "The paired difference decides" in ranking and "need not be equal" in ranking
 
 
 def test_nothing_is_loaded_from_elsewhere_and_names_are_escaped(tmp_path):
