@@ -96,7 +96,7 @@ def test_nothing_is_loaded_from_elsewhere_and_names_are_escaped(tmp_path):
     assert "a<b>" not in text
     sources = re.findall(r'\b(?:src|href)="([^"]*)"', text)
     assert sources and all(source.startswith(("data:image/webp;base64,", "#")) for source in sources)
-    assert "url(" not in text and "@import" not in text and "http" not in re.sub(r"data:[^\"]*", "", text)
+    assert "url(" not in text and "@import" not in text and "://" not in re.sub(r"data:[^\"]*", "", text)
 
 
 def test_a_failure_is_listed_once_with_its_metrics(tmp_path):
@@ -151,8 +151,9 @@ PROBE = """
 const wait = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 (async () => {
   await wait(300);
-  const found = {errors: window.problems}, list = document.getElementById("images");
-  found.opened = performance.now();
+  const list = document.getElementById("images"), opened = performance.getEntriesByType("navigation")[0];
+  const found = {errors: [...window.problems], opened: opened.loadEventEnd};
+  found.fetched = performance.getEntriesByType("resource").map((entry) => entry.name).filter((name) => !name.startsWith("data:"));
   found.rows = list.querySelectorAll("tbody tr").length;
   list.scrollTop = list.scrollHeight;
   list.dispatchEvent(new Event("scroll"));
@@ -176,13 +177,19 @@ const wait = (milliseconds) => new Promise((done) => setTimeout(done, millisecon
   found.width = document.documentElement.clientWidth;
   found.wide = document.documentElement.scrollWidth;
   found.paper = getComputedStyle(document.body).backgroundColor;
+  new Image().src = "https://nowhere.invalid/picture.png";
+  await wait(100);
+  found.refused = window.refused;
   parent.postMessage(JSON.stringify(found), "*");
 })();
 </script>
 """
 FRAME = """<!doctype html><iframe src="probed.html" style="width:{width}px;height:900px;border:0"></iframe>
 <pre></pre><script>onmessage = (event) => {{ document.querySelector("pre").textContent = event.data; }};</script>"""
-GUARD = "<head><script>window.problems = []; onerror = (message) => { problems.push(message); };</script>"
+GUARD = """<head><script>
+window.problems = []; onerror = (message) => { problems.push(message); };
+window.refused = []; document.addEventListener("securitypolicyviolation", (event) => { refused.push(event.blockedURI); });
+</script>"""
 
 
 @pytest.fixture(scope="module")
@@ -211,6 +218,8 @@ def test_a_page_of_a_thousand_images_works_in_a_browser(large_page, width, dark)
     page, table = large_page
     found = look(page, width, dark)
     assert found["errors"] == []
+    assert 0 < found["opened"] < 1000  # milliseconds
+    assert found["fetched"] == [] and found["refused"] == ["https://nowhere.invalid/picture.png"]
     assert found["rows"] == 60 and found["more"] == 120  # drawn as it is scrolled
     assert found["filtered"] == ["image_0012"]
     column = table.scores[0]
