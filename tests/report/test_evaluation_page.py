@@ -19,7 +19,8 @@ from ir_quality_plugin.evaluation.measures import Measure
 from ir_quality_plugin.evaluation.run import Evaluated
 from ir_quality_plugin.evaluation.summary import summarise
 from ir_quality_plugin.metrics.paired import bootstrap_means
-from ir_quality_plugin.report.cases import choose_cases, window_of
+from ir_quality_plugin.report import cases
+from ir_quality_plugin.report.cases import Case, choose_cases, shoot, window_of
 from ir_quality_plugin.report.evaluation import write_report
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -146,6 +147,19 @@ def test_a_large_image_is_cut_where_the_methods_differ():
     assert left * 1000 <= 120 and left * 1000 + 224 >= 180
 
 
+def test_large_images_are_read_one_at_a_time_and_cut_at_their_centre(tmp_path, monkeypatch):
+    paths = pictures(tmp_path)
+    files = {method: {"one": paths[index]} for index, method in enumerate(METHODS)} | {"degraded": {"one": paths[3]}}
+    pairing, case = Pairing(("one",), METHODS, files, ()), Case("one", METHODS, None, 1.0)
+    searched = shoot(case, pairing)
+    monkeypatch.setattr(cases, "SEARCHED_PIXELS", 1000)
+    cut = shoot(case, pairing)
+    assert [shot.name for shot in cut.shots] == [shot.name for shot in searched.shots] == ["degraded", *METHODS]
+    top, left, height, width = cut.window
+    assert (top + height / 2, left + width / 2) == pytest.approx((0.5, 0.5), abs=0.01)
+    assert cut.whole == searched.whole and all(shot.source for shot in cut.shots)
+
+
 PROBE = """
 <script>
 const wait = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
@@ -153,7 +167,8 @@ const wait = (milliseconds) => new Promise((done) => setTimeout(done, millisecon
   await wait(300);
   const list = document.getElementById("images"), opened = performance.getEntriesByType("navigation")[0];
   const found = {errors: [...window.problems], opened: opened.loadEventEnd};
-  found.fetched = performance.getEntriesByType("resource").map((entry) => entry.name).filter((name) => !name.startsWith("data:"));
+  const resources = performance.getEntriesByType("resource").map((entry) => entry.name);
+  found.fetched = resources.filter((name) => !name.startsWith("data:"));
   found.rows = list.querySelectorAll("tbody tr").length;
   list.scrollTop = list.scrollHeight;
   list.dispatchEvent(new Event("scroll"));
@@ -188,7 +203,8 @@ FRAME = """<!doctype html><iframe src="probed.html" style="width:{width}px;heigh
 <pre></pre><script>onmessage = (event) => {{ document.querySelector("pre").textContent = event.data; }};</script>"""
 GUARD = """<head><script>
 window.problems = []; onerror = (message) => { problems.push(message); };
-window.refused = []; document.addEventListener("securitypolicyviolation", (event) => { refused.push(event.blockedURI); });
+window.refused = [];
+document.addEventListener("securitypolicyviolation", (event) => { refused.push(event.blockedURI); });
 </script>"""
 
 
