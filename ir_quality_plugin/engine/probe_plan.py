@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..checkpoints.write import whole
 from ..data.folders import DEGRADED, REFERENCE, pair_folders
@@ -133,6 +133,20 @@ def read_subject(subject: Subject, plan: Plan, device: str) -> Images:
     return prepare(Images(read[RESTORED], read.get(DEGRADED), read.get(REFERENCE)), plan.side_px)
 
 
+def options_of(plan: Plan, metrics: Mapping[str, Metric]) -> dict[str, Any]:
+    """What the results depend on, by plain names."""
+    folders = {"images": plan.images, DEGRADED: plan.degraded, REFERENCE: plan.reference}
+    return {
+        **{name: None if folder is None else str(folder) for name, folder in folders.items()},
+        **asdict(plan.attack),
+        "side_px": plan.side_px,
+        "limit": plan.limit,
+        "match": dict(plan.match),
+        "metrics": list(metrics),
+        **{f"origin of {name}": metric.origin for name, metric in metrics.items()},
+    }
+
+
 def claim(out: Path, plan: Plan, metrics: Mapping[str, Metric]) -> None:
     """Make the folder of the results, unless it holds those of something else.
 
@@ -141,8 +155,7 @@ def claim(out: Path, plan: Plan, metrics: Mapping[str, Metric]) -> None:
     """
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out}: it is a file; expected a folder")
-    origins = {name: metric.origin for name, metric in metrics.items()}
-    options = json.loads(json.dumps({"command": "irq probe", **asdict(plan), "metrics": origins}, default=str))
+    options = options_of(plan, metrics)
     header = out / HEADER
     strange = [name for name in OUTPUTS if (out / name).exists()]
     if header.is_file():
@@ -150,10 +163,16 @@ def claim(out: Path, plan: Plan, metrics: Mapping[str, Metric]) -> None:
             earlier = json.loads(header.read_text(encoding="utf-8"))
         except ValueError as error:
             raise UsageError(f"{header} is damaged ({error}); choose another --out, or delete the folder") from error
-        differing = [name for name in sorted({*options, *earlier}) if options.get(name) != earlier.get(name)]
-        if differing:
-            said = "; ".join(f"{name} was {earlier.get(name)} and is {options.get(name)}" for name in differing)
-            raise UsageError(f"--out {out} holds another probe: {said}; choose another --out, or delete the folder")
+        if earlier != options:
+            said = "; ".join(
+                f"{name} was {earlier[name]} and is {value}"
+                for name, value in options.items()
+                if name in earlier and earlier[name] != value
+            )
+            raise UsageError(
+                f"--out {out} holds another probe: {said or 'of another version'}; choose another --out, or delete the "
+                "folder"
+            )
     elif strange:
         raise UsageError(f"--out {out}: it holds {strange[0]} of something else; expected a new folder")
     with whole(header) as unfinished:

@@ -70,7 +70,8 @@ def interval_plot(
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x", color=COLOURS["line"], linewidth=0.6)
         axes.set_axisbelow(True)
-        axes.set_xlabel(label)
+        # Of the figure: beside long names the axis is too short for it.
+        figure.supxlabel(label, fontsize=9, color=COLOURS["quiet"])
         return inline(figure, label)
 
 

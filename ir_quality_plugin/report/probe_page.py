@@ -113,8 +113,8 @@ def _pictures(
             {
                 "kind": f"{kind} {_percent(row['gain'])}",
                 "image": row["image"],
-                "before": {"source": picture(before), "score": f"{row['start']:.4g}"},
-                "after": {"source": picture(after), "score": f"{row['gamed']:.4g}"},
+                "before": {"source": picture(before), "score": text_of(row["start"], ".4g")},
+                "after": {"source": picture(after), "score": text_of(row["gamed"], ".4g")},
                 "change": picture(change.clip(0, 255).astype(np.uint8)),
             }
         )

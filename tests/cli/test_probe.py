@@ -193,7 +193,7 @@ def test_results_of_something_else_are_not_written_over(run, restored):
     assert probe()[0] == 0  # the same once more
     assert (restored / "out" / "scores.csv").read_bytes() == before
     code, _, err = probe("--epsilon", "3")
-    assert code == 2 and "holds another probe: attack was" in err
+    assert code == 2 and "holds another probe: epsilon_255 was 2 and is 3" in err
     assert (restored / "out" / "scores.csv").read_bytes() == before
     (restored / "out" / "probe.json").write_text("{")
     code, _, err = probe()
