@@ -12,6 +12,9 @@ import typer
 
 from ..version import __version__
 from .progress import track
+from .score import check_device, one_line
+
+SHOWN = 5
 
 
 def probe(
@@ -61,7 +64,6 @@ def probe(
     from ..engine.probe_run import probe_folder
     from ..integrations.metric import build_metrics
     from ..report.probe_page import write_probe_page
-    from .score import check_device
 
     attack = Attack(epsilon, steps, epsilon / 2 if step_size is None else step_size, starts, seed)
     patterns = {name: pattern for name, _, pattern in (entry.rpartition("=") for entry in match or [])}
@@ -75,6 +77,8 @@ def probe(
         show(document)
         typer.echo(f"The page: {page}")
     if document["failures"]:
+        for failure in document["failures"][:SHOWN]:
+            typer.echo(f"failed: {one_line(failure['image'])}, {failure['metric']}: {failure['reason']}", err=True)
         failed = sum(bool(row["reason"]) for row in rows)
         typer.echo(
             f"irq: {failed} of {len(rows)} probes failed; {out / 'scores.csv'} and summary.json have the reasons",

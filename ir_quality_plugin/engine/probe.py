@@ -61,7 +61,7 @@ class Finding(NamedTuple):
     @property
     def gain(self) -> float:
         """What was gained, in the direction of better, in units of the natural range."""
-        return self.sign * (self.end - self.start) / self.range
+        return self.sign * (self.end - self.start) / self.range + 0.0  # a zero without a sign
 
     def beyond_reference(self, score: float) -> bool | None:
         """Whether a score is better than the clean image's; None where there is no clean image."""

@@ -16,7 +16,7 @@ from ..checkpoints.write import whole
 from ..errors import ImageError
 from ..integrations.metric import Metric
 from ..models.card import RANDOM
-from .probe import ODD, Finding, Gamed, judged, probe, reason_of, summarise
+from .probe import ODD, Finding, judged, probe, reason_of, summarise
 from .probe_plan import RESTORED, Plan, Subject, check_metrics, claim, find_subjects, read_subject
 
 COLUMNS = ("image", "metric", "start", "gamed", "natural_range", "gain", "gradient_l1", "picture", "reason")
@@ -82,13 +82,12 @@ def probe_subject(
 ) -> Iterator[Probed]:
     """Probe every metric on one image, and save the pictures."""
     image = subject.files[RESTORED].name
-    found: Mapping[str, Gamed | str]
     try:
         images = read_subject(subject, plan, device)
         found = probe(metrics, images, plan.attack)
     except ODD as error:  # of a decoder, or of what spoils the picture: it concerns this image alone
-        found = dict.fromkeys(metrics, reason_of(error))
-        yield from (Probed({"image": image, "metric": name, "reason": reason}) for name, reason in found.items())
+        reason = without_folders(reason_of(error), subject)
+        yield from (Probed({"image": image, "metric": name, "reason": reason}) for name in metrics)
         return
     said = judged(metrics, images, found)
     original = save(images.restored, out, f"pictures/original/{subject.name}.png") if said else ""
@@ -110,6 +109,13 @@ def probe_subject(
             "reason": "",
         }
         yield Probed(row, finding, said[name])
+
+
+def without_folders(reason: str, subject: Subject) -> str:
+    """Call files by their role and name: results hold no path of the machine."""
+    for role, path in subject.files.items():
+        reason = reason.replace(str(path), f"{role} {path.name}")
+    return reason
 
 
 def save(image: torch.Tensor, out: Path, name: str) -> str:
@@ -148,15 +154,16 @@ def describe(
         "degraded": "each image reduced four times" if plan.degraded is None else "given",
         "reference": "none" if plan.reference is None else "given",
         "metrics": said,
-        "notes": notes_on(said, count, unpaired),
+        "notes": notes_on(metrics, said, count, len(unpaired)),
         "failures": failures,
         "unpaired": unpaired,
     }
 
 
-def notes_on(said: Mapping[str, Mapping[str, Any]], images: int, unpaired: Sequence[object]) -> list[str]:
+def notes_on(metrics: Iterable[str], said: Mapping[str, Mapping[str, Any]], images: int, unpaired: int) -> list[str]:
     """What a reader must know before trusting the numbers."""
     notes = [f"{name}: random weights, whose gains mean nothing" for name in said if said[name]["origin"] == RANDOM]
+    notes += [f"{name} could not be probed on any image" for name in metrics if name not in said]
     if images < FEW:
         notes.append(
             f"{images} image{'s are' if images > 1 else ' is'} few: gains vary from picture to picture; take {FEW} or "
@@ -165,7 +172,7 @@ def notes_on(said: Mapping[str, Mapping[str, Any]], images: int, unpaired: Seque
     if len({own["images"] for own in said.values()}) > 1 or any(own["images"] < images for own in said.values()):
         notes.append("metrics were probed on different images, since some failed: compare them with care")
     if unpaired:
-        notes.append(f"{len(unpaired)} images lack a partner and are left out")
+        notes.append(f"{unpaired} image{'s lack' if unpaired > 1 else ' lacks'} a partner, left out")
     return notes
 
 

@@ -110,7 +110,9 @@ def test_a_broken_image_is_listed_and_the_others_are_probed(run, restored):
     assert "metrics were probed on different images" in printed
     assert "0_broken.png" in (restored / "out" / "report.html").read_text()
     rows = list(csv.DictReader((restored / "out" / "scores.csv").open()))
-    assert [row["reason"][:11] for row in rows] == ["cannot read", "restored is", "", ""]
+    assert [row["reason"][:31] for row in rows][:1] == ["cannot read restored 0_broken.p"]
+    assert [row["reason"][:11] for row in rows][1:] == ["restored is", "", ""]
+    assert str(restored) not in err.split("irq:")[0]
 
 
 class Broken(Metric):
@@ -161,7 +163,7 @@ def test_images_without_a_partner_are_left_out_and_listed(run, restored):
         *("--reference", restored / "clean", "--match", "degraded={image}_lq_*", "--out", restored / "out", *QUICK),
     )
     document = json.loads((restored / "out" / "summary.json").read_text())
-    assert code == 0 and "1 images lack a partner" in printed
+    assert code == 0 and "1 image lacks a partner" in printed
     assert document["images"] == 1
     assert document["unpaired"] == [{"image": first.name, "reason": "there is no reference file of it"}]
     assert first.name in (restored / "out" / "report.html").read_text()
