@@ -1,6 +1,7 @@
 """Duels of many methods on many images: some pairs at a time, with the numbers of all at once."""
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,15 +15,10 @@ def test_pairs_are_taken_some_at_a_time_with_the_same_result(monkeypatch):
     methods = list("abcdef")
     expected = paired.duels(scores, methods, True)
     monkeypatch.setattr(paired, "CELLS", 200)
-    for one, whole in zip(paired.duels(scores, methods, True), expected, strict=True):
-        assert (one.first, one.second, one.count, one.won, one.better) == (
-            whole.first,
-            whole.second,
-            whole.count,
-            whole.won,
-            whole.better,
-        )
-        assert one.interval == pytest.approx(whole.interval)  # sums of another order differ in the last bit
+    found = paired.duels(scores, methods, True)
+    assert [replace(duel, interval=()) for duel in found] == [replace(duel, interval=()) for duel in expected]
+    for duel, whole in zip(found, expected, strict=True):
+        assert duel.interval == pytest.approx(whole.interval)  # sums in another order differ in the last bit
 
 
 def test_memory_follows_the_images_and_not_the_pairs_of_methods(monkeypatch):
