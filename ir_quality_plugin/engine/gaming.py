@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
@@ -27,7 +26,8 @@ class Attack:
     Args:
         epsilon_255: radius of the ball, in 1/255 of the range of a pixel: no pixel moves further.
         steps: of the ascent.
-        step_255: size of a step, along the sign of the gradient, in 1/255.
+        step_255: size of the first step, along the sign of the gradient, in 1/255; they fall linearly to nothing, so
+            that the ascent settles instead of leaping about the best picture.
         starts: how often it begins: first at the image itself, then at random places in the ball.
         seed: of these places, and of what the ladder draws.
 
@@ -37,13 +37,17 @@ class Attack:
 
     epsilon_255: int = 2
     steps: int = 20
-    step_255: float = 0.5
+    step_255: float = 1.0
     starts: int = 2
     seed: int = 0
 
     def __post_init__(self) -> None:
         if not (self.epsilon_255 >= 1 and self.steps >= 1 and self.starts >= 1 and 0 < self.step_255 < math.inf):
             raise UsageError(f"{self}; expected epsilon_255, steps and starts of at least 1, and step_255 above 0")
+
+    def pace(self, step: int) -> float:
+        """Size of a step, as a share of the range of a pixel."""
+        return self.step_255 / 255 * (1 - step / self.steps)
 
 
 class Images(NamedTuple):
@@ -59,7 +63,8 @@ class Ascent(NamedTuple):
 
     Attributes:
         gamed: (1,3,H,W), on the grid of 8 bits, as it would be saved.
-        scores: of the best image of each start, rounded to 8 bits, in the metric's direction.
+        scores: of the best image of each start, rounded to 8 bits, in the metric's own direction; never worse than the
+            image itself, which whoever games a metric may always keep.
         gradient_l1: sum of the absolute gradient of the score by the pixels, at the image itself.
     """
 
@@ -122,26 +127,64 @@ def ladder(clean: Tensor, seed: int) -> list[Tensor]:
 
 
 def value(metric: Metric, images: Images, picture: Tensor) -> float:
-    """Score of a picture in the place of the restored image."""
+    """Score of a picture in the place of the restored image.
+
+    Raises:
+        ImageError: what the metric cannot score, or gives no number for.
+    """
     with torch.no_grad():
-        return metric(picture, images.degraded, images.reference).item()
+        score = metric(picture, images.degraded, images.reference).item()
+    if not math.isfinite(score):
+        raise ImageError(f"{metric.name} gives {score}, which is no number to compare with")
+    return score
 
 
 def gradient_of(metric: Metric, images: Images, picture: Tensor) -> tuple[float, Tensor]:
-    """Score of a picture, and the gradient by it.
+    """Score of a picture, and the gradient by it, which may be zero everywhere.
 
     Raises:
-        ImageError: no gradient reaches the picture.
+        ImageError: the metric is not differentiable, or its score or gradient is no number.
     """
+    score, gradient = raw_gradient(metric, images, picture)
+    if gradient is None:
+        raise ImageError(f"{metric.name} is not differentiable: no gradient reaches the image")
+    broken = int((~gradient.isfinite()).sum())
+    if broken or not math.isfinite(score):
+        raise ImageError(
+            f"{metric.name} gives the score {score:.4g} and a gradient that is no number at {broken} of "
+            f"{gradient.numel()} values; there is no way up to follow"
+        )
+    return score, gradient
+
+
+def raw_gradient(metric: Metric, images: Images, picture: Tensor) -> tuple[float, Tensor | None]:
+    """Score of a picture, and the gradient by it as it comes; None where none reaches it."""
     picture = picture.detach().requires_grad_()
     with torch.enable_grad():
         score = metric(picture, images.degraded, images.reference).sum()
-    if not score.requires_grad:
-        raise ImageError(f"{metric.name} is not differentiable: no gradient reaches the image")
-    (gradient,) = torch.autograd.grad(score, picture, allow_unused=True)
-    if gradient is None or not gradient.isfinite().any() or not gradient.nan_to_num().any():
-        raise ImageError(f"{metric.name} has no gradient at the image: it is zero, or no number, everywhere")
-    return score.item(), gradient.nan_to_num(0.0)
+    gradient = torch.autograd.grad(score, picture, allow_unused=True)[0] if score.requires_grad else None
+    return score.item(), gradient
+
+
+def has_gradient(metric: Metric, images: Images, attack: Attack) -> bool:
+    """Whether a metric can be climbed: some gradient reaches a picture beside the image, where none is at its best."""
+    _, gradient = raw_gradient(metric, images, place_in_ball(images, attack, start=1))
+    return gradient is not None and bool(gradient.any())
+
+
+def place_in_ball(images: Images, attack: Attack, start: int) -> Tensor:
+    """Where an ascent begins: the image itself at first, then a random place in the ball; the same for every metric."""
+    if start == 0:
+        return images.restored
+    low, high = ball(images, attack)
+    draw = torch.Generator().manual_seed(attack.seed + start)
+    return low + (high - low) * torch.rand(images.restored.shape, generator=draw).to(images.restored)
+
+
+def ball(images: Images, attack: Attack) -> tuple[Tensor, Tensor]:
+    """Lowest and highest value that each pixel may take, also within [0,1]."""
+    epsilon = attack.epsilon_255 / 255
+    return (images.restored - epsilon).clamp(min=0), (images.restored + epsilon).clamp(max=1)
 
 
 def ascend(metric: Metric, images: Images, attack: Attack) -> Ascent:
@@ -153,25 +196,35 @@ def ascend(metric: Metric, images: Images, attack: Attack) -> Ascent:
         attack: its numbers.
 
     Raises:
-        ImageError: what the metric cannot score, or has no gradient at.
+        ImageError: what the metric cannot score, or has no gradient for.
     """
-    centre, epsilon = images.restored, attack.epsilon_255 / 255
-    low, high = (centre - epsilon).clamp(min=0), (centre + epsilon).clamp(max=1)
-    _, gradient = gradient_of(metric, images, centre)
-    ends = []
-    for start in range(attack.starts):
-        draw = torch.Generator().manual_seed(attack.seed + start)
-        place = torch.rand(centre.shape, generator=draw).to(centre)
-        moved = centre if start == 0 else low + (high - low) * place
-        best, best_score = moved, -math.inf
-        for _ in range(attack.steps):
-            score, slope = gradient_of(metric, images, moved)
-            if metric.sign * score > best_score:
-                best, best_score = moved, metric.sign * score
-            moved = (moved + metric.sign * attack.step_255 / 255 * slope.sign()).clamp(low, high)
-        if metric.sign * value(metric, images, moved) > best_score:
-            best = moved
-        ends.append(to_8_bits(best))
-    scores = [value(metric, images, end) for end in ends]
-    gamed = ends[int(np.argmax([metric.sign * score for score in scores]))]
-    return Ascent(gamed, scores, gradient.abs().sum().item())
+    _, gradient = gradient_of(metric, images, images.restored)
+    kept = value(metric, images, images.restored), images.restored
+    ends = [climb(metric, images, attack, start) for start in range(attack.starts)]
+    if not any(ends):
+        raise ImageError(f"{metric.name} has no gradient here: it is zero everywhere, from each start")
+    best = [max((kept, *end), key=lambda found: metric.sign * found[0]) for end in ends]
+    gamed = max(best, key=lambda found: metric.sign * found[0])[1]
+    return Ascent(gamed, [score for score, _ in best], gradient.abs().sum().item())
+
+
+def climb(metric: Metric, images: Images, attack: Attack, start: int) -> list[tuple[float, Tensor]]:
+    """Go up from one start.
+
+    Returns:
+        Score and picture, rounded to 8 bits, of the best place on the way and of the last one; none where the gradient
+        is zero at the start.
+    """
+    low, high = ball(images, attack)
+    moved = best = place_in_ball(images, attack, start)
+    best_score = -math.inf
+    for step in range(attack.steps):
+        score, slope = gradient_of(metric, images, moved)
+        if metric.sign * score > best_score:
+            best, best_score = moved, metric.sign * score
+        if not slope.any():  # a summit, or flat: no step leads on
+            break
+        moved = (moved + metric.sign * attack.pace(step) * slope.sign()).clamp(low, high)
+    else:
+        step = attack.steps
+    return [(value(metric, images, end), end) for end in map(to_8_bits, (best, moved))] if step else []

@@ -8,10 +8,25 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from ..errors import ImageError
+from ..errors import ImageError, QualityPluginError
 from ..integrations.metric import Metric
-from ..metrics.intervals import mean_interval
+from ..metrics.paired import bootstrap_means
 from .gaming import Attack, Images, ascend, ladder, value
+
+# A range this small, as a share of the scores, is the last bits of single precision.
+STILL = 1e-6
+# What anybody's metric raises over a picture, on the way up or back: it concerns that metric and picture alone.
+ODD = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImageError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 class Finding(NamedTuple):
@@ -22,7 +37,7 @@ class Finding(NamedTuple):
         ends: scores of the gamed image of each start.
         gradient_l1: sum of the absolute gradient of the score by the pixels, at the image as it is.
         natural: scores of the ladder.
-        reference: score of the clean image; None where none was given.
+        reference: score of the clean image; None where there is none.
         sign: 1 where higher is better, -1 where lower is.
     """
 
@@ -46,7 +61,7 @@ class Finding(NamedTuple):
     @property
     def gain(self) -> float:
         """What was gained, in the direction of better, in units of the natural range."""
-        return self.sign * (self.end - self.start) / self.range
+        return self.sign * (self.end - self.start) / self.range + 0.0  # a zero without a sign
 
     def beyond_reference(self, score: float) -> bool | None:
         """Whether a score is better than the clean image's; None where there is no clean image."""
@@ -70,62 +85,88 @@ def probe(metrics: Mapping[str, Metric], images: Images, attack: Attack) -> dict
     rungs = ladder(images.restored if images.reference is None else images.reference, attack.seed)
     for name, metric in metrics.items():
         try:
-            natural = [value(metric, images, rung) for rung in rungs]
-            start = value(metric, images, images.restored)
-            clean = None if images.reference is None else value(metric, images, images.reference)
-            if not np.isfinite([*natural, start]).all() or np.ptp(natural) == 0:
-                raise ImageError(f"{name} does not move over the ladder, or gives no number; nothing to compare with")
-            gamed, ends, gradient_l1 = ascend(metric, images, attack)
-            if not np.isfinite(ends).all():
-                raise ImageError(f"{name} gives no number once it is driven up: {ends}")
-            found[name] = Gamed(Finding(start, ends, gradient_l1, natural, clean, metric.sign), gamed)
-        except ImageError as error:
-            found[name] = str(error)
+            found[name] = _examine(metric, images, rungs, attack)
+        except ODD as error:
+            found[name] = reason_of(error)
     return found
+
+
+def _examine(metric: Metric, images: Images, rungs: Sequence[Tensor], attack: Attack) -> Gamed:
+    natural = [value(metric, images, rung) for rung in rungs]
+    if np.ptp(natural) <= STILL * max(map(abs, natural)):
+        raise ImageError(f"{metric.name} does not move over the ladder; there is no range to count a gain in")
+    start, clean = value(metric, images, images.restored), None
+    if images.reference is not None:
+        try:
+            clean = value(metric, images, images.reference)
+        except ImageError:  # of an image against itself some metrics have no finite score
+            clean = None
+    gamed, ends, gradient_l1 = ascend(metric, images, attack)
+    return Gamed(Finding(start, ends, gradient_l1, natural, clean, metric.sign), gamed)
+
+
+def reason_of(error: Exception) -> str:
+    """One line on what went wrong."""
+    said = next(iter(str(error).splitlines()), "")
+    return said if isinstance(error, QualityPluginError) else f"{type(error).__name__}: {said}"
 
 
 def judged(
     metrics: Mapping[str, Metric], images: Images, found: Mapping[str, Gamed | str]
-) -> dict[str, dict[str, float]]:
-    """What every other metric says of each gamed picture: its change, in the direction of better and its own range."""
-    said: dict[str, dict[str, float]] = {}
+) -> dict[str, dict[str, float | str]]:
+    """What every other metric says of each gamed picture.
+
+    Returns:
+        By the metric that was gamed and the one that judges: the change, in the direction of better and the judge's own
+        range, or the reason why there is none.
+    """
+    said: dict[str, dict[str, float | str]] = {}
     known = {name: gamed for name, gamed in found.items() if isinstance(gamed, Gamed)}
     for name, gamed in known.items():
-        said[name] = {
-            other: by.sign * (value(metrics[other], images, gamed.picture) - by.start) / by.range
-            for other, (by, _) in known.items()
-            if other != name
-        }
+        said[name] = {}
+        for other, (by, _) in known.items():
+            if other == name:
+                continue
+            try:
+                said[name][other] = by.sign * (value(metrics[other], images, gamed.picture) - by.start) / by.range
+            except ODD as error:
+                said[name][other] = reason_of(error)
     return said
 
 
 def summarise(
-    findings: Mapping[str, Sequence[Finding]], others: Mapping[str, Sequence[Mapping[str, float]]], attack: Attack
+    metrics: Mapping[str, Metric],
+    findings: Mapping[str, Sequence[Finding]],
+    others: Mapping[str, Sequence[Mapping[str, float]]],
+    attack: Attack,
 ) -> dict[str, dict[str, Any]]:
     """What is said of each metric over all images, as plain values.
 
     Args:
-        findings: of each metric, one an image.
+        metrics: by name.
+        findings: of each metric, one an image; at least one.
         others: of each metric, what the others say of its pictures, one an image.
         attack: its numbers.
     """
     said = {}
     for name, own in findings.items():
         gains = np.array([finding.gain for finding in own])
-        slopes = np.array([finding.gradient_l1 * attack.epsilon_255 / 255 / finding.range for finding in own])
+        slopes = [finding.gradient_l1 * attack.epsilon_255 / 255 / finding.range for finding in own]
         apart = [np.ptp(finding.ends) / finding.range for finding in own]
         judges = sorted({judge for each in others[name] for judge in each})
         said[name] = {
-            "higher_is_better": own[0].sign > 0,
+            "higher_is_better": metrics[name].higher_is_better,
+            "needs": metrics[name].needs,
+            "origin": metrics[name].origin,
             "images": len(own),
             "gain": float(gains.mean()),
-            "gain_interval": list(mean_interval(gains, seed=attack.seed)) if len(gains) > 1 else None,
+            "gain_interval": bootstrap_means(gains[:, None], seed=attack.seed)[0].tolist() if len(own) > 1 else None,
             "gain_median": float(np.median(gains)),
             "gain_greatest": float(gains.max()),
             "beyond_reference_before": _share_beyond(own, [finding.start for finding in own]),
             "beyond_reference": _share_beyond(own, [finding.end for finding in own]),
             "gradient_l1": float(np.mean([finding.gradient_l1 for finding in own])),
-            "first_order_gain": float(slopes.mean()),
+            "first_order_gain": float(np.mean(slopes)),
             "natural_range": float(np.mean([finding.range for finding in own])),
             "between_starts": float(np.mean(apart)),
             "judged_by_others": {

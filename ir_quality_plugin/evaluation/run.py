@@ -11,16 +11,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from ..data.folders import DEGRADED, REFERENCE, Pairing
 from ..data.score_table import ScoreTable
+from ..data.thumbnails import LISTED_IMAGES, thumbnail
 from ..errors import QualityPluginError, UsageError
 from .judging import RESTORED, Item, judge
 from .measures import Measure, build_measures
 from .reading import read_ahead
 from .row_log import RowLog, stamp
-from .thumbnails import thumbnail
 
 # Of waiting for the others: one process may have many large images left.
 PATIENCE = timedelta(days=7)
@@ -58,7 +59,7 @@ class Evaluated:
         measures: the metrics, in order.
         factors: number of files by the factor of their degraded input; 0 where it is no whole number.
         tiled: number of files that were scored by tiles.
-        thumbnails: by image, as the source of an <img>.
+        thumbnails: by image, as the source of an <img>; of the images that the page lists.
         scored_now: number of files that this session scored; the others stood in the log.
         seconds: of this session's scoring.
     """
@@ -207,13 +208,12 @@ class Session:
         mine = share_of(left, self.process, self.processes)
         if not mine:
             return
-        pictured: set[str] = set()
+        listed = set(self.plan.pairing.images[:LISTED_IMAGES])
         with self.log.writer(self.number, self.process) as rows, torch.inference_mode():
             for item, read in self.track(read_ahead(mine, self.roles, self.workers), len(mine), len(left)):
                 judgement = judge(item, read, self.measures, self.plan.scale, self.plan.tile_px, self.device)
                 restored = read[RESTORED]
-                picture = "" if item.image in pictured or isinstance(restored, Exception) else thumbnail(restored)
-                pictured |= {item.image} if picture else set()
+                picture = thumbnail(restored) if item.image in listed and isinstance(restored, Tensor) else ""
                 rows.add(
                     {
                         "image": item.image,
@@ -258,7 +258,7 @@ def collect(
     columns = {method: column for column, method in enumerate(table.methods)}
     wanted = {(item.image, item.method): stamp(item) for item in items}
     factors: dict[tuple[str, str], tuple[int, int]] = {}
-    thumbnails: dict[str, str] = {}
+    listed, pictures = set(pairing.images[:LISTED_IMAGES]), dict[str, tuple[int, str]]()
     for row in log.read():
         place = row["image"], row["method"]
         if row["files"] != wanted.get(place):
@@ -270,8 +270,9 @@ def collect(
             table.reasons.pop((name, *place), None)
         table.reasons.update({(name, *place): reason for name, reason in row["failures"].items()})
         factors[place] = row["factor"], row["tiles"]
-        if row["thumbnail"]:
-            thumbnails.setdefault(place[0], row["thumbnail"])
+        # The first method's, in whatever order they were scored.
+        if row["thumbnail"] and place[0] in listed and at[1] <= pictures.get(place[0], at[1:])[0]:
+            pictures[place[0]] = at[1], row["thumbnail"]
     if len(factors) < len(items):
         raise QualityPluginError(
             f"{len(items) - len(factors)} of {len(items)} files have no row in {log.folder}, or changed while they "
@@ -281,4 +282,5 @@ def collect(
     for factor, _ in factors.values():
         counts[factor] = counts.get(factor, 0) + 1
     tiled = sum(tiles > 1 for _, tiles in factors.values())
+    thumbnails = {image: picture for image, (_, picture) in pictures.items()}
     return Evaluated(table, measures, dict(sorted(counts.items())), tiled, thumbnails, scored_now, seconds)

@@ -173,13 +173,16 @@ def duels(scores: np.ndarray, methods: Sequence[str], higher_is_better: bool, se
     if not pairs:
         return []
     sign = 1 if higher_is_better else -1
-    gains = np.stack([sign * (scores[:, first] - scores[:, second]) for first, second in pairs], axis=1)
+    at_once = max(CELLS // max(len(scores), 1), 1)  # many methods on many images: some pairs at a time
     found = []
-    for (first, second), gain, (low, high) in zip(pairs, gains.T, bootstrap_means(gains, seed=seed), strict=True):
-        known = gain[np.isfinite(gain)]
-        mean = float(known.mean()) if len(known) else float("nan")
-        won, tied = int((known > 0).sum()), int((known == 0).sum())
-        found.append(Duel(methods[first], methods[second], len(known), mean, (float(low), float(high)), won, tied))
+    for start in range(0, len(pairs), at_once):
+        some = pairs[start : start + at_once]
+        gains = np.stack([sign * (scores[:, first] - scores[:, second]) for first, second in some], axis=1)
+        for (first, second), gain, (low, high) in zip(some, gains.T, bootstrap_means(gains, seed=seed), strict=True):
+            known = gain[np.isfinite(gain)]
+            mean = float(known.mean()) if len(known) else float("nan")
+            won, tied = int((known > 0).sum()), int((known == 0).sum())
+            found.append(Duel(methods[first], methods[second], len(known), mean, (float(low), float(high)), won, tied))
     return found
 
 

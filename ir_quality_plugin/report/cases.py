@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..data.folders import DEGRADED, REFERENCE, Pairing
-from ..data.images import read_image
+from ..data.images import declared_pixels, read_image
 from ..data.score_table import ScoreTable
 from ..errors import ImageError
 from .page import picture
@@ -19,8 +21,9 @@ from .page import picture
 DIFFERING, WORST = 8, 3
 WINDOW_PX = 224
 SMALL_PX = 96
-# Larger images, all methods together, are cropped at their centre instead of where they differ most.
+# Larger images, all methods together, are read one by one and cropped at their centre, not where they differ most.
 SEARCHED_PIXELS = 40_000_000
+WHOLE = (0.0, 0.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -132,21 +135,32 @@ def _best_first(table: ScoreTable, quality: np.ndarray) -> tuple[str, ...]:
 
 
 def shoot(case: Case, pairing: Pairing) -> Shots:
-    """Cut the same window from every picture of a case: there where the methods differ most."""
-    roles = [DEGRADED, *case.methods, REFERENCE]
-    pictures = {role: _pixels(pairing, role, case.image) for role in roles if case.image in pairing.files.get(role, {})}
-    restored = [pixels for role, pixels in pictures.items() if role in case.methods and isinstance(pixels, Tensor)]
-    window = window_of(restored) if restored else (0.0, 0.0, 1.0, 1.0)
+    """Cut the same window from every picture of a case: there where the methods differ most.
+
+    Of large images no more than one is held at a time; the window is then their centre.
+    """
+    files = {role: pairing.files.get(role, {}).get(case.image) for role in (DEGRADED, *case.methods, REFERENCE)}
+    paths = {role: path for role, path in files.items() if path is not None}
+    restored = {role: path for role, path in paths.items() if role in case.methods}
+    held: dict[str, Tensor | ImageError] = {}
+    if sum(declared_pixels(path) for path in restored.values()) <= SEARCHED_PIXELS:
+        held = {role: _pixels(path) for role, path in restored.items()}
+    coming = iter(held.values()) if held else map(_pixels, restored.values())
+    readable = (pixels for pixels in coming if isinstance(pixels, Tensor))
+    searched = list(readable if held else islice(readable, 1))
+    window = window_of(searched) if searched else WHOLE
+    small = _small(searched[0]) if searched else ""
+    del searched
     shots, shape = [], 1.0
-    for role, pixels in pictures.items():
+    for role, path in paths.items():
+        pixels = held[role] if role in held else _pixels(path)
         if isinstance(pixels, ImageError):
             shots.append(Shot(role, "", str(pixels)))
             continue
         cut = _cut(pixels, window)
         shape = cut.shape[-1] / cut.shape[-2] if role in case.methods else shape
         shots.append(Shot(role, picture(_rgb(cut)), pixelated=role == DEGRADED))
-    small = _small(restored[0]) if restored else ""
-    return Shots(shots, small, None if window == (0.0, 0.0, 1.0, 1.0) else window, shape)
+    return Shots(shots, small, None if window == WHOLE else window, shape)
 
 
 def window_of(restored: list[Tensor]) -> tuple[float, float, float, float]:
@@ -159,7 +173,7 @@ def window_of(restored: list[Tensor]) -> tuple[float, float, float, float]:
     side = min(height, WINDOW_PX), min(width, WINDOW_PX)
     top, left = (height - side[0]) // 2, (width - side[1]) // 2
     alike = [image for image in restored if image.shape == restored[0].shape]
-    if len(alike) > 1 and len(alike) * height * width <= SEARCHED_PIXELS and (height, width) != side:
+    if len(alike) > 1 and (height, width) != side:
         step = 8
         grey = torch.stack(
             [functional.avg_pool2d(image.float().mean(0)[None], step, ceil_mode=True) for image in alike]
@@ -172,9 +186,9 @@ def window_of(restored: list[Tensor]) -> tuple[float, float, float, float]:
     return top / height, left / width, side[0] / height, side[1] / width
 
 
-def _pixels(pairing: Pairing, role: str, image: str) -> Tensor | ImageError:
+def _pixels(path: Path) -> Tensor | ImageError:
     try:
-        return read_image(pairing.files[role][image]).mul_(255).round_().to(torch.uint8)
+        return read_image(path).mul_(255).round_().to(torch.uint8)
     except ImageError as error:
         return error
 

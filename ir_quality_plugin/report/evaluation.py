@@ -12,14 +12,14 @@ import numpy as np
 
 from ..data.folders import DEGRADED, REFERENCE, Pairing
 from ..data.score_table import ScoreTable
+from ..data.thumbnails import LISTED_IMAGES
 from .cases import Case, choose_cases, shoot
 from .page import write_page
+from .text import NONE, text_of
 
 TEMPLATE = "evaluation.html.j2"
 # More rows than a reader scrolls through; all of them are in scores.csv.
-LISTED_IMAGES = 2000
 LISTED_FAILURES = 200
-MINUS = "\N{MINUS SIGN}"
 MOST_COLUMNS = 6
 
 
@@ -92,14 +92,12 @@ class MetricView:
         return [*entry["interval"], entry["quantiles"]["5"], entry["quantiles"]["95"]]
 
     def text(self, value: float | None) -> str:
-        """A score with the metric's digits; a proper minus sign."""
-        if value is None or not math.isfinite(value):
-            return "–"
-        return f"{value:.{self.digits}f}".replace("-", MINUS)
+        """A score with the metric's digits."""
+        return NONE if value is None or not math.isfinite(value) else text_of(value, f".{self.digits}f")
 
     def change(self, value: float) -> str:
         """A difference with its sign, and one more digit."""
-        return f"{value:+.{self.digits + 1}f}".replace("-", MINUS)
+        return text_of(value, f"+.{self.digits + 1}f")
 
     def at(self, value: float) -> str:
         """Where a value lies on the metric's axis, as a percentage of its length."""

@@ -55,7 +55,7 @@ def interval_plot(
         points: single values, drawn small behind each line; the axis then begins at 0.
     """
     with matplotlib.rc_context(STYLE):
-        figure, axes = _figure(5.2, 0.7 + 0.27 * len(names))
+        figure, axes = _figure(4.2, 0.7 + 0.27 * len(names))
         places = np.arange(len(names))[::-1]
         for place, own in zip(places, points or [()] * len(names), strict=True):
             axes.scatter(own, [place] * len(own), s=14, color=COLOURS["second"], alpha=0.45, linewidths=0)
@@ -70,7 +70,8 @@ def interval_plot(
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x", color=COLOURS["line"], linewidth=0.6)
         axes.set_axisbelow(True)
-        axes.set_xlabel(label)
+        # Of the figure: beside long names the axis is too short for it.
+        figure.supxlabel(label, fontsize=9, color=COLOURS["quiet"])
         return inline(figure, label)
 
 

@@ -20,14 +20,15 @@ def write_probe_page(path: Path, document: Mapping[str, Any], rows: Sequence[Map
     Args:
         path: of the page.
         document: summary of the probe.
-        rows: an image and metric each, with the files `original` and `picture` where it did not fail.
+        rows: an image and metric each, with the files `original` and `picture`, below the page's folder, where it did
+            not fail.
         subtitle: when and with what it was made.
 
     Raises:
         CheckpointError: the folder cannot be written to.
     """
     metrics = document["metrics"]
-    order = sorted(metrics, key=lambda name: metrics[name]["gain"])
+    order = sorted(metrics, key=lambda name: (sees_reference(metrics[name]), metrics[name]["gain"]))
     gains = {name: [row["gain"] for row in rows if row["metric"] == name and not row["reason"]] for name in order}
     return write_page(
         path,
@@ -37,17 +38,29 @@ def write_probe_page(path: Path, document: Mapping[str, Any], rows: Sequence[Map
         document=document,
         amplified=round(127 / document["attack"]["epsilon_255"]),
         overview=interval_plot(
-            [f"{name} {'↑' if metrics[name]['higher_is_better'] else '↓'}" for name in order],
+            [f"{_arrow(name, metrics[name])}{' *' * sees_reference(metrics[name])}" for name in order],
             [100 * metrics[name]["gain"] for name in order],
             [_ends(metrics[name]) for name in order],
             "mean gain in % of the metric’s natural range",
             [[100 * gain for gain in gains[name]] for name in order],
         ),
-        rows=[_row(name, metrics[name]) for name in order],
+        groups=[
+            [_row(name, metrics[name]) for name in order if sees_reference(metrics[name]) == sees]
+            for sees in (False, True)
+        ],
         order=order,
         judged=[_judged(name, order, metrics) for name in order],
-        pictures=[{"name": name, "rows": _pictures(name, rows, document)} for name in order],
+        pictures=[{"name": name, "rows": _pictures(name, rows, document, path.parent)} for name in order],
     )
+
+
+def sees_reference(metric: Mapping[str, Any]) -> bool:
+    """Whether a metric sees the clean image, so that it may be driven up honestly, by moving towards it."""
+    return bool(metric["needs"] == "reference")
+
+
+def _arrow(name: str, metric: Mapping[str, Any]) -> str:
+    return f"{name} {'↑' if metric['higher_is_better'] else '↓'}"
 
 
 def _ends(metric: Mapping[str, Any]) -> tuple[float, float]:
@@ -62,7 +75,7 @@ def _percent(value: float | None, sign: str = "") -> str:
 def _row(name: str, metric: Mapping[str, Any]) -> dict[str, Any]:
     interval, before = metric["gain_interval"], metric["beyond_reference_before"]
     return {
-        "name": f"{name} {'↑' if metric['higher_is_better'] else '↓'}",
+        "name": _arrow(name, metric),
         "gain": _percent(metric["gain"]),
         "interval": f"{_percent(interval[0])} to {_percent(interval[1])}" if interval else "",
         "median": _percent(metric["gain_median"]),
@@ -86,20 +99,22 @@ def _judged(name: str, order: Sequence[str], metrics: Mapping[str, Any]) -> dict
     return {"name": name, "cells": cells}
 
 
-def _pictures(name: str, rows: Sequence[Mapping[str, Any]], document: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _pictures(
+    name: str, rows: Sequence[Mapping[str, Any]], document: Mapping[str, Any], folder: Path
+) -> list[dict[str, Any]]:
     """The image with the greatest gain and the one with the median: original, gamed, and what changed."""
     own = sorted((row for row in rows if row["metric"] == name and not row["reason"]), key=lambda row: row["gain"])
     chosen = {"median gain": own[(len(own) - 1) // 2], "greatest gain": own[-1]} if len(own) > 1 else {"gain": own[0]}
     shown = []
     for kind, row in chosen.items():
-        before, after = (np.asarray(Image.open(row[key]).convert("RGB")) for key in ("original", "picture"))
+        before, after = (np.asarray(Image.open(folder / row[key]).convert("RGB")) for key in ("original", "picture"))
         change = (after.astype(int) - before) * round(127 / document["attack"]["epsilon_255"]) + 128
         shown.append(
             {
                 "kind": f"{kind} {_percent(row['gain'])}",
-                "image": row["image"].stem,
-                "before": {"source": picture(before), "score": f"{row['start']:.4g}"},
-                "after": {"source": picture(after), "score": f"{row['gamed']:.4g}"},
+                "image": row["image"],
+                "before": {"source": picture(before), "score": text_of(row["start"], ".4g")},
+                "after": {"source": picture(after), "score": text_of(row["gamed"], ".4g")},
                 "change": picture(change.clip(0, 255).astype(np.uint8)),
             }
         )

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import re
 from pathlib import Path
 
@@ -10,7 +11,10 @@ import torch
 from PIL import Image
 
 import ir_quality_plugin as irq
+from ir_quality_plugin.cli import progress
 from ir_quality_plugin.data.images import read_image
+from ir_quality_plugin.integrations import metric
+from ir_quality_plugin.integrations.metric import Metric
 
 pytest.importorskip("pyiqa")
 PHOTOGRAPHS = Path(__file__).parents[2] / "recipes" / "smoke" / "photographs" / "val" / "gt"
@@ -47,17 +51,17 @@ def test_metrics_of_both_directions_are_driven_to_better_within_the_ball(run, re
     document = json.loads(printed)
     assert code == 0
     assert document == json.loads((out / "summary.json").read_text())
-    assert document["attack"] == {"epsilon_255": 3, "steps": 3, "step_255": 0.5, "starts": 2, "seed": 0}
+    assert document["attack"] == {"epsilon_255": 3, "steps": 3, "step_255": 1.5, "starts": 2, "seed": 0}
     scorer = irq.load_scorer("ckdn-s")
     for row in csv.DictReader((out / "scores.csv").open()):
         start, gamed, gain = (float(row[key]) for key in ("start", "gamed", "gain"))
         lower = row["metric"] == "gmsd"
         assert gain > 0 and (gamed < start if lower else gamed > start)
         assert gain == pytest.approx(abs(gamed - start) / float(row["natural_range"]))
-        before, after = (read_image(path) for path in (row["image"], row["picture"]))
+        before, after = (read_image(path) for path in (restored / "restored" / row["image"], out / row["picture"]))
         assert 1 <= (255 * (after - before)).abs().max().round() <= 3
         if row["metric"] == "ckdn-s":  # the number is that of the picture as it was saved
-            degraded = read_image(restored / "degraded" / Path(row["image"]).name)[None]
+            degraded = read_image(restored / "degraded" / row["image"])[None]
             assert scorer(after[None], degraded).item() == pytest.approx(gamed, abs=1e-5)
     found = document["metrics"]["ckdn-s"]
     assert found["images"] == 2 and set(found["judged_by_others"]) == {"ssim", "gmsd"}
@@ -86,26 +90,125 @@ def test_a_probe_is_reproducible_and_more_room_gains_more(run, restored):
     assert all(wide > near for wide, near in zip(wider, first, strict=True))
 
 
-def test_a_metric_without_gradient_is_listed_with_its_reason(run, restored):
+def test_metrics_that_are_not_differentiable_are_said_to_be_before_the_run(run, restored):
     code, _, err = run(
         *("probe", "--images", restored / "restored", "--scorer", "ckdn-s", "--pyiqa", "entropy", "--pyiqa", "piqe"),
         *("--out", restored / "out", *QUICK),
     )
-    assert code == 1
-    assert "4 of 6 probes failed" in err
-    reasons = {row["metric"]: row["reason"] for row in csv.DictReader((restored / "out" / "scores.csv").open())}
-    assert "entropy is not differentiable" in reasons["entropy"]
-    assert "piqe has no gradient" in reasons["piqe"]
-    assert reasons["ckdn-s"] == ""
+    assert code == 2
+    assert "entropy, piqe: not differentiable" in err and "leave them out" in err
+    assert not (restored / "out").exists()
 
 
 def test_a_broken_image_is_listed_and_the_others_are_probed(run, restored):
-    (restored / "restored" / "broken.png").write_text("no image")
-    code, _, err = run(
+    (restored / "restored" / "0_broken.png").write_text("no image")
+    Image.new("RGB", (9, 200)).save(restored / "restored" / "1_narrow.png")
+    code, printed, err = run(
         "probe", "--images", restored / "restored", "--scorer", "ckdn-s", "--out", restored / "out", *QUICK
     )
-    assert code == 1 and "1 of 3 probes failed" in err
-    assert "broken.png" in (restored / "out" / "report.html").read_text()
+    assert code == 1 and "2 of 4 probes failed" in err
+    assert "metrics were probed on different images" in printed
+    assert "0_broken.png" in (restored / "out" / "report.html").read_text()
+    rows = list(csv.DictReader((restored / "out" / "scores.csv").open()))
+    assert [row["reason"][:31] for row in rows][:1] == ["cannot read restored 0_broken.p"]
+    assert [row["reason"][:11] for row in rows][1:] == ["restored is", "", ""]
+    assert str(restored) not in err.split("irq:")[0]
+
+
+class Broken(Metric):
+    """A metric of somebody's that stumbles over one picture, and calls another no number."""
+
+    def __init__(self):
+        super().__init__("broken", "random weights", None, True)
+        self.seen = 0
+
+    def _score(self, restored, guide):
+        self.seen += 1
+        score = (restored * torch.linspace(0, 1, restored.shape[-1])).mean(dim=(1, 2, 3))
+        if self.seen == 3:
+            raise TypeError("of this picture")
+        return score * (math.nan if self.seen > 45 else 1)
+
+
+def test_a_metric_that_breaks_on_an_image_ends_nothing_and_files_are_whole(run, restored, monkeypatch):
+    steady = Broken()
+    steady.seen = -(10**6)
+    monkeypatch.setattr(metric, "build_metrics", lambda *_: {"broken": Broken(), "steady": steady})
+    write(read_image(sorted(PHOTOGRAPHS.glob("*.png"))[2])[:, :64, :64], restored / "restored" / "third.png")
+    code, printed, err = run("probe", "--images", restored / "restored", "--out", restored / "out", *QUICK)
+    assert code == 1 and "2 of 6 probes failed" in err
+    document = json.loads((restored / "out" / "summary.json").read_text())
+    assert document["metrics"]["steady"]["images"] == 3 and document["metrics"]["broken"]["images"] == 1
+    assert {failure["reason"].split(":")[0] for failure in document["failures"]} >= {"TypeError"}
+    assert any("nan" in failure["reason"] for failure in document["failures"])
+    assert "steady: random weights, whose gains mean nothing" in printed
+    assert "random weights, whose gains mean nothing" in (restored / "out" / "report.html").read_text()
+
+
+def test_a_probe_of_nothing_says_why(run, restored):
+    for path in (restored / "restored").glob("*.png"):
+        path.write_text("no image")
+    code, _, err = run("probe", "--images", restored / "restored", "--scorer", "ckdn-s", "--out", restored / "out")
+    assert code == 1 and "nothing could be probed; the first reason: cannot read" in err
+    assert len(list(csv.DictReader((restored / "out" / "scores.csv").open()))) == 2
+
+
+def test_images_without_a_partner_are_left_out_and_listed(run, restored):
+    first = sorted((restored / "clean").glob("*.png"))[0]
+    first.unlink()
+    for path in (restored / "degraded").glob("*.png"):
+        path.rename(path.with_name(f"{path.stem}_lq_v2.png"))
+    code, printed, _ = run(
+        *("probe", "--images", restored / "restored", "--degraded", restored / "degraded", "--scorer", "ckdn-s"),
+        *("--reference", restored / "clean", "--match", "degraded={image}_lq_*", "--out", restored / "out", *QUICK),
+    )
+    document = json.loads((restored / "out" / "summary.json").read_text())
+    assert code == 0 and "1 image lacks a partner" in printed
+    assert document["images"] == 1
+    assert document["unpaired"] == [{"image": first.name, "reason": "there is no reference file of it"}]
+    assert first.name in (restored / "out" / "report.html").read_text()
+
+
+def test_a_folder_can_be_moved_and_holds_no_path_of_the_machine(run, restored):
+    run("probe", "--images", restored / "restored", "--scorer", "ckdn-s", "--out", restored / "out", *QUICK)
+    (restored / "out").rename(restored / "moved")
+    for row in csv.DictReader((restored / "moved" / "scores.csv").open()):
+        assert (restored / "restored" / row["image"]).is_file() and (restored / "moved" / row["picture"]).is_file()
+    for name in ("scores.csv", "summary.json", "report.html"):
+        assert str(restored) not in (restored / "moved" / name).read_text()
+
+
+def test_results_of_something_else_are_not_written_over(run, restored):
+    def probe(*more):
+        return run(
+            "probe", "--images", restored / "restored", "--scorer", "ckdn-s", "--out", restored / "out", *QUICK, *more
+        )
+
+    (restored / "out").mkdir()
+    (restored / "out" / "summary.json").write_text("of irq evaluate")
+    code, _, err = probe()
+    assert code == 2 and "holds summary.json of something else" in err
+    assert (restored / "out" / "summary.json").read_text() == "of irq evaluate"
+    (restored / "out" / "summary.json").unlink()
+    assert probe()[0] == 0
+    before = (restored / "out" / "scores.csv").read_bytes()
+    assert probe()[0] == 0  # the same once more
+    assert (restored / "out" / "scores.csv").read_bytes() == before
+    code, _, err = probe("--epsilon", "3")
+    assert code == 2 and "holds another probe: epsilon_255 was 2 and is 3" in err
+    assert (restored / "out" / "scores.csv").read_bytes() == before
+    (restored / "out" / "probe.json").write_text("{")
+    code, _, err = probe()
+    assert code == 2 and "is damaged" in err
+
+
+def test_where_there_is_no_terminal_progress_is_a_line_now_and_then(run, restored, monkeypatch):
+    monkeypatch.setattr(progress, "EVERY_S", 0.0)
+    _, printed, err = run(
+        "probe", "--images", restored / "restored", "--scorer", "ckdn-s", "--out", restored / "out", *QUICK
+    )
+    assert re.search(r"irq: probing, 1 of 2 images done, about 0:00:\d\d left\n", err)
+    assert "2 images are few" in printed
 
 
 def test_images_are_taken_evenly(run, restored):

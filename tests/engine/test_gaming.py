@@ -1,10 +1,12 @@
 """The probe's parts: the ascent on a metric whose optimum is known, the ladder, and how images are cut together."""
 
+import math
+
 import pytest
 import torch
 
 import ir_quality_plugin as irq
-from ir_quality_plugin.engine.gaming import Attack, Images, ascend, gradient_of, ladder, prepare
+from ir_quality_plugin.engine.gaming import Attack, Images, ascend, has_gradient, ladder, prepare
 from ir_quality_plugin.engine.probe import Finding, judged, probe
 from ir_quality_plugin.integrations.metric import Metric
 
@@ -23,7 +25,7 @@ class Brightness(Metric):
 
 @pytest.mark.parametrize("higher", [True, False])
 def test_the_ascent_reaches_the_edge_of_the_ball_and_of_the_range(higher):
-    found = ascend(Brightness(higher), Images(PICTURE), Attack(epsilon_255=3, steps=20, step_255=0.5))
+    found = ascend(Brightness(higher), Images(PICTURE), Attack(epsilon_255=3, steps=20))
     shift = 3 / 255 if higher else -3 / 255
     expected = (PICTURE + shift).clamp(0, 1)
     torch.testing.assert_close(found.gamed, expected)
@@ -62,9 +64,111 @@ def test_a_metric_without_gradient_is_refused():
         def _score(self, restored, guide):
             return restored.detach().mean(dim=(1, 2, 3))
 
-    for metric, message in ((Constant(), "no gradient at the image"), (Detached(), "not differentiable")):
+    for metric, message in ((Constant(), "has no gradient here"), (Detached(), "not differentiable")):
+        assert not has_gradient(metric, Images(PICTURE), Attack())
         with pytest.raises(irq.ImageError, match=message):
-            gradient_of(metric, Images(PICTURE), PICTURE)
+            ascend(metric, Images(PICTURE), Attack(steps=2))
+    assert has_gradient(Brightness(), Images(PICTURE), Attack())
+
+
+class Odd(Brightness):
+    """Brightness, until it is brighter than the picture: then whatever it is told."""
+
+    def __init__(self, answer, from_scores=0.0):
+        super().__init__()
+        self.answer, self.from_scores = answer, from_scores
+
+    def _score(self, restored, guide):
+        score = super()._score(restored, guide)
+        return self.answer(score, restored) if score.item() > self.from_scores else score
+
+
+def with_infinite_slope(score, restored):
+    """The derivative of a root at zero."""
+    return score + (restored - restored.detach()).sqrt().sum()
+
+
+def broken(score, restored):
+    raise ZeroDivisionError("by a picture")
+
+
+BRIGHT = PICTURE.mean().item() + 0.001
+
+
+@pytest.mark.parametrize(
+    ("answer", "from_scores", "message"),
+    [
+        (lambda score, restored: score * math.nan, 0, "gives nan"),
+        (lambda score, restored: score * math.inf, BRIGHT, "gives"),
+        (lambda score, restored: score / (score - score), BRIGHT, "gives"),
+        (with_infinite_slope, 0, "gradient that is no number at 4800 of 4800"),
+        (broken, 0, "ZeroDivisionError: by a picture"),
+        (broken, BRIGHT, "ZeroDivisionError: by a picture"),
+    ],
+)
+def test_a_score_or_gradient_that_is_no_number_is_a_reason_and_the_others_go_on(answer, from_scores, message):
+    metrics = {"odd": Odd(answer, from_scores), "bright": Brightness()}
+    found = probe(metrics, Images(PICTURE), Attack(steps=4))
+    assert message in found["odd"]
+    assert found["bright"].finding.gain > 0
+    assert judged(metrics, Images(PICTURE), found) == {"bright": {}}
+
+
+def test_a_judge_that_breaks_on_a_gamed_picture_says_why_and_ends_nothing():
+    class Shy(Brightness):
+        """Darkness, which no picture that was gamed to be bright has."""
+
+        def _score(self, restored, guide):
+            score = super()._score(restored, guide)
+            return score * math.nan if score.item() > BRIGHT and not restored.requires_grad else score
+
+    metrics = {"shy": Shy(higher=False), "bright": Brightness()}
+    rungs_are_darker = Images(PICTURE, None, PICTURE * 0.5)
+    found = probe(metrics, rungs_are_darker, Attack(steps=8))
+    said = judged(metrics, rungs_are_darker, found)
+    assert "gives nan" in said["bright"]["shy"]
+    assert said["shy"]["bright"] < 0
+
+
+def test_the_end_is_never_worse_than_the_image_which_can_be_kept():
+    class Between(Brightness):
+        """Likes only what the grid of 8 bits does not hold."""
+
+        def _score(self, restored, guide):
+            grid = restored.detach().mul(255).round()
+            between, moved = restored * 255 - grid, (grid - PICTURE * 255).abs()
+            return (between - moved).mean(dim=(1, 2, 3))
+
+    for starts in (1, 3):
+        found = ascend(Between(), Images(PICTURE), Attack(starts=starts))
+        assert found.scores == pytest.approx([0.0] * starts, abs=1e-4)
+        assert torch.equal(found.gamed, PICTURE)
+
+
+def test_a_metric_at_its_best_has_nothing_to_gain_which_is_no_failure():
+    class Likeness(Metric):
+        def __init__(self):
+            super().__init__("likeness", "a test", "reference", True)
+
+        def _score(self, restored, guide):
+            return -(restored - guide).square().mean(dim=(1, 2, 3))
+
+    found = probe({"likeness": Likeness()}, Images(PICTURE, None, PICTURE), Attack(steps=4))
+    assert found["likeness"].finding.gain == 0
+    assert torch.equal(found["likeness"].picture, PICTURE)
+
+
+def test_steps_that_shrink_settle_where_steps_of_one_size_would_leap():
+    class Valley(Brightness):
+        """Best where every value is a third of a step of 1/255 above the picture's."""
+
+        def _score(self, restored, guide):
+            return -(restored * 255 - PICTURE * 255 - 1.2).square().mean(dim=(1, 2, 3))
+
+    found = ascend(Valley(), Images(PICTURE * 0.98), Attack(epsilon_255=8, step_255=4, steps=20, starts=1))
+    assert found.scores[0] > -0.2
+    paces = [Attack(step_255=4).pace(step) * 255 for step in range(20)]
+    assert paces[0] == pytest.approx(4) and paces[-1] == pytest.approx(0.2) and paces == sorted(paces, reverse=True)
 
 
 def test_the_ladder_has_three_ways_at_five_levels_and_can_be_drawn_again():

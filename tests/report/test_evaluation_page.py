@@ -14,11 +14,13 @@ from PIL import Image
 
 from ir_quality_plugin.data.folders import Pairing, Unpaired
 from ir_quality_plugin.data.score_table import ScoreTable
+from ir_quality_plugin.data.thumbnails import thumbnail
 from ir_quality_plugin.evaluation.measures import Measure
 from ir_quality_plugin.evaluation.run import Evaluated
 from ir_quality_plugin.evaluation.summary import summarise
-from ir_quality_plugin.evaluation.thumbnails import thumbnail
-from ir_quality_plugin.report.cases import choose_cases, window_of
+from ir_quality_plugin.metrics.paired import bootstrap_means
+from ir_quality_plugin.report import cases
+from ir_quality_plugin.report.cases import Case, choose_cases, shoot, window_of
 from ir_quality_plugin.report.evaluation import write_report
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -77,12 +79,25 @@ def test_the_page_says_who_is_first_by_how_much_and_how_surely(tmp_path):
     assert "lost.png, no method restored it" in text
 
 
+def test_the_ranking_has_intervals_and_says_that_paired_differences_decide(tmp_path):
+    page, table = write(tmp_path)
+    text = text_of(page)
+    ranking = text[text.index("Ranking method") : text.index("Scores the images")]
+    low, high = bootstrap_means(table.scores[0])[0]
+    assert f"{low:.2f} to {high:.2f}" in ranking
+    # Whole intervals of the means overlap, and still `second` is surely worse: its rank is the third.
+    bounds = bootstrap_means(table.scores[0])
+    assert bounds[0, 0] < bounds[1, 1]
+    assert re.search(r"second [\d.]+3[\d.]+ to", ranking.replace("\n", " "))
+    assert "The paired difference decides" in ranking and "need not be equal" in ranking
+
+
 def test_nothing_is_loaded_from_elsewhere_and_names_are_escaped(tmp_path):
     text = write(tmp_path)[0].read_text()
     assert "a<b>" not in text
     sources = re.findall(r'\b(?:src|href)="([^"]*)"', text)
     assert sources and all(source.startswith(("data:image/webp;base64,", "#")) for source in sources)
-    assert "url(" not in text and "@import" not in text and "http" not in re.sub(r"data:[^\"]*", "", text)
+    assert "url(" not in text and "@import" not in text and "://" not in re.sub(r"data:[^\"]*", "", text)
 
 
 def test_a_failure_is_listed_once_with_its_metrics(tmp_path):
@@ -132,13 +147,28 @@ def test_a_large_image_is_cut_where_the_methods_differ():
     assert left * 1000 <= 120 and left * 1000 + 224 >= 180
 
 
+def test_large_images_are_read_one_at_a_time_and_cut_at_their_centre(tmp_path, monkeypatch):
+    paths = pictures(tmp_path)
+    files = {method: {"one": paths[index]} for index, method in enumerate(METHODS)} | {"degraded": {"one": paths[3]}}
+    pairing, case = Pairing(("one",), METHODS, files, ()), Case("one", METHODS, None, 1.0)
+    searched = shoot(case, pairing)
+    monkeypatch.setattr(cases, "SEARCHED_PIXELS", 1000)
+    cut = shoot(case, pairing)
+    assert [shot.name for shot in cut.shots] == [shot.name for shot in searched.shots] == ["degraded", *METHODS]
+    top, left, height, width = cut.window
+    assert (top + height / 2, left + width / 2) == pytest.approx((0.5, 0.5), abs=0.01)
+    assert cut.whole == searched.whole and all(shot.source for shot in cut.shots)
+
+
 PROBE = """
 <script>
 const wait = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 (async () => {
   await wait(300);
-  const found = {errors: window.problems}, list = document.getElementById("images");
-  found.opened = performance.now();
+  const list = document.getElementById("images"), opened = performance.getEntriesByType("navigation")[0];
+  const found = {errors: [...window.problems], opened: opened.loadEventEnd};
+  const resources = performance.getEntriesByType("resource").map((entry) => entry.name);
+  found.fetched = resources.filter((name) => !name.startsWith("data:"));
   found.rows = list.querySelectorAll("tbody tr").length;
   list.scrollTop = list.scrollHeight;
   list.dispatchEvent(new Event("scroll"));
@@ -162,13 +192,20 @@ const wait = (milliseconds) => new Promise((done) => setTimeout(done, millisecon
   found.width = document.documentElement.clientWidth;
   found.wide = document.documentElement.scrollWidth;
   found.paper = getComputedStyle(document.body).backgroundColor;
+  new Image().src = "https://nowhere.invalid/picture.png";
+  await wait(100);
+  found.refused = window.refused;
   parent.postMessage(JSON.stringify(found), "*");
 })();
 </script>
 """
 FRAME = """<!doctype html><iframe src="probed.html" style="width:{width}px;height:900px;border:0"></iframe>
 <pre></pre><script>onmessage = (event) => {{ document.querySelector("pre").textContent = event.data; }};</script>"""
-GUARD = "<head><script>window.problems = []; onerror = (message) => { problems.push(message); };</script>"
+GUARD = """<head><script>
+window.problems = []; onerror = (message) => { problems.push(message); };
+window.refused = [];
+document.addEventListener("securitypolicyviolation", (event) => { refused.push(event.blockedURI); });
+</script>"""
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +234,8 @@ def test_a_page_of_a_thousand_images_works_in_a_browser(large_page, width, dark)
     page, table = large_page
     found = look(page, width, dark)
     assert found["errors"] == []
+    assert 0 < found["opened"] < 1000  # milliseconds
+    assert found["fetched"] == [] and found["refused"] == ["https://nowhere.invalid/picture.png"]
     assert found["rows"] == 60 and found["more"] == 120  # drawn as it is scrolled
     assert found["filtered"] == ["image_0012"]
     column = table.scores[0]

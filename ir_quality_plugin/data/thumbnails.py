@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 SIDE_PX = 72
+# As many images of a run, the first by name, are listed on its page and have a small picture.
+LISTED_IMAGES = 2000
 
 
 def thumbnail(image: Tensor) -> str:

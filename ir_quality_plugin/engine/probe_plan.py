@@ -1,0 +1,179 @@
+"""What is probed: the images that have their partners, the metrics that can be, and the folder of the results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..checkpoints.write import whole
+from ..data.folders import DEGRADED, REFERENCE, pair_folders
+from ..data.images import list_images, read_image
+from ..errors import ImageError, MissingInputError, UsageError
+from ..integrations.metric import Metric
+from .gaming import Attack, Images, has_gradient, prepare
+from .probe import ODD
+
+RESTORED = "restored"
+OUTPUTS = ("scores.csv", "summary.json", "report.html", "pictures")
+HEADER = "probe.json"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is probed, and how.
+
+    Attributes:
+        images: folder of the restored images.
+        degraded: folder of their inputs; None to reduce each image four times instead.
+        reference: folder of the clean images; None where there are none.
+        attack: numbers of the ascent.
+        side_px: side of the middle that is used of each image.
+        limit: images at most, spread evenly over the folder.
+        match: patterns of `pair_folders`, by "restored", "degraded", "reference", or "" for all.
+    """
+
+    images: Path
+    degraded: Path | None = None
+    reference: Path | None = None
+    attack: Attack = field(default_factory=Attack)
+    side_px: int = 256
+    limit: int = 16
+    match: Mapping[str, str] = field(default_factory=dict)
+
+
+class Subject(NamedTuple):
+    """One restored image.
+
+    Attributes:
+        name: of its pictures.
+        files: path by "restored", "degraded" and "reference", as far as these are given.
+    """
+
+    name: str
+    files: dict[str, Path]
+
+
+def find_subjects(plan: Plan) -> tuple[list[Subject], list[dict[str, str]]]:
+    """Pair the folders, and take so many images, evenly, of those that have all their partners.
+
+    Returns:
+        The images, and those that lack a partner, each with its `image` and `reason`.
+
+    Raises:
+        UsageError: no such folder, no image in it, or none that has its partners.
+    """
+    if not plan.images.is_dir():
+        raise UsageError(f"--images {plan.images}: there is no such folder; expected the folder of the images")
+    unpaired: list[dict[str, str]] = []
+    if plan.degraded is None and plan.reference is None:
+        listed = list_images(plan.images)
+        stems = [path.stem for path in listed]
+        found = [Subject(path.stem if stems.count(path.stem) == 1 else path.name, {RESTORED: path}) for path in listed]
+    else:
+        pairing = pair_folders({RESTORED: plan.images}, plan.degraded, plan.reference, plan.match)
+        found = []
+        for image in pairing.images:
+            files = {role: of_role[image] for role, of_role in pairing.files.items() if image in of_role}
+            missing = [role for role in pairing.files if role not in files]
+            if missing:
+                reason = f"there is no {' and no '.join(missing)} file of it"
+                unpaired.append({"image": files[RESTORED].name, "reason": reason})
+            else:
+                found.append(Subject(image, files))
+        if not found:
+            raise UsageError(f"none of the {len(unpaired)} images has all of its partners; {unpaired[0]['reason']}")
+    step = max(len(found) / plan.limit, 1)
+    return [found[int(index * step)] for index in range(min(plan.limit, len(found)))], unpaired
+
+
+def check_metrics(metrics: Mapping[str, Metric], plan: Plan, subjects: Sequence[Subject], device: str) -> None:
+    """Say before the run what a metric cannot do without: the clean images, and a gradient.
+
+    Raises:
+        MissingInputError: no clean images are given.
+        UsageError: metrics through which no gradient reaches the first image that can be read.
+    """
+    missing = [name for name, metric in metrics.items() if metric.needs == REFERENCE]
+    if missing and plan.reference is None:
+        raise MissingInputError(f"clean images are needed for {', '.join(missing)}; pass --reference DIR")
+    images = next(_readable(subjects, plan, device), None)
+    flat = [name for name, metric in metrics.items() if images and not _climbable(metric, images, plan.attack)]
+    if flat:
+        raise UsageError(
+            f"{', '.join(flat)}: not differentiable, no gradient reaches the image; expected metrics that can be "
+            f"driven up by it; leave {'it' if len(flat) == 1 else 'them'} out"
+        )
+
+
+def _readable(subjects: Sequence[Subject], plan: Plan, device: str) -> Iterator[Images]:
+    for subject in subjects:
+        try:
+            yield read_subject(subject, plan, device)
+        except ImageError:  # it is listed once its turn has come
+            continue
+
+
+def _climbable(metric: Metric, images: Images, attack: Attack) -> bool:
+    try:
+        return has_gradient(metric, images, attack)
+    except ODD:  # says nothing of gradients; it is listed once the image's turn has come
+        return True
+
+
+def read_subject(subject: Subject, plan: Plan, device: str) -> Images:
+    """Read a restored image and what it is judged against, and cut them together.
+
+    Raises:
+        ImageError: what cannot be read, or does not belong together.
+    """
+    read = {role: read_image(path)[None].to(device) for role, path in subject.files.items()}
+    return prepare(Images(read[RESTORED], read.get(DEGRADED), read.get(REFERENCE)), plan.side_px)
+
+
+def options_of(plan: Plan, metrics: Mapping[str, Metric]) -> dict[str, Any]:
+    """What the results depend on, by plain names."""
+    folders = {"images": plan.images, DEGRADED: plan.degraded, REFERENCE: plan.reference}
+    return {
+        **{name: None if folder is None else str(folder) for name, folder in folders.items()},
+        **asdict(plan.attack),
+        "side_px": plan.side_px,
+        "limit": plan.limit,
+        "match": dict(plan.match),
+        "metrics": list(metrics),
+        **{f"origin of {name}": metric.origin for name, metric in metrics.items()},
+    }
+
+
+def claim(out: Path, plan: Plan, metrics: Mapping[str, Metric]) -> None:
+    """Make the folder of the results, unless it holds those of something else.
+
+    Raises:
+        UsageError: results of another command, or of a probe of other options.
+    """
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out}: it is a file; expected a folder")
+    options = options_of(plan, metrics)
+    header = out / HEADER
+    strange = [name for name in OUTPUTS if (out / name).exists()]
+    if header.is_file():
+        try:
+            earlier = json.loads(header.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UsageError(f"{header} is damaged ({error}); choose another --out, or delete the folder") from error
+        if earlier != options:
+            said = "; ".join(
+                f"{name} was {earlier[name]} and is {value}"
+                for name, value in options.items()
+                if name in earlier and earlier[name] != value
+            )
+            raise UsageError(
+                f"--out {out} holds another probe: {said or 'of another version'}; choose another --out, or delete the "
+                "folder"
+            )
+    elif strange:
+        raise UsageError(f"--out {out}: it holds {strange[0]} of something else; expected a new folder")
+    with whole(header) as unfinished:
+        unfinished.write_text(json.dumps(options, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,184 @@
+"""Probe a folder of images: what fails has its reason, and pictures are written as they come."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from PIL import Image
+
+from ..checkpoints.write import whole
+from ..errors import ImageError
+from ..integrations.metric import Metric
+from ..models.card import RANDOM
+from .probe import ODD, Finding, judged, probe, reason_of, summarise
+from .probe_plan import RESTORED, Plan, Subject, check_metrics, claim, find_subjects, read_subject
+
+COLUMNS = ("image", "metric", "start", "gamed", "natural_range", "gain", "gradient_l1", "picture", "reason")
+# Fewer images than this say little of others.
+FEW = 10
+
+
+class Probed(NamedTuple):
+    """What one metric was found to do on one image.
+
+    Attributes:
+        row: by `COLUMNS`, and the file `original`; pictures are relative to the folder of the results.
+        finding: None where it failed.
+        judgements: what the other metrics say of the gamed picture, or why they say nothing.
+    """
+
+    row: dict[str, Any]
+    finding: Finding | None = None
+    judgements: Mapping[str, float | str] = {}
+
+
+def probe_folder(
+    plan: Plan,
+    metrics: Mapping[str, Metric],
+    out: Path,
+    device: str = "cpu",
+    track: Callable[[Sequence[Subject]], Iterable[Subject]] = iter,
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Probe the images of a folder; write scores.csv, summary.json and the pictures.
+
+    Args:
+        plan: what is probed, and how.
+        metrics: by name.
+        out: folder of the results.
+        device: where the metrics are.
+        track: wraps the images to show progress.
+
+    Returns:
+        The summary, and a row an image and metric.
+
+    Raises:
+        UsageError: what is wrong with the call, before any work is done for it.
+        ImageError: nothing at all could be probed; scores.csv has the reasons.
+    """
+    subjects, unpaired = find_subjects(plan)
+    check_metrics(metrics, plan, subjects, device)
+    claim(out, plan, metrics)
+    probed = [one for subject in track(subjects) for one in probe_subject(subject, metrics, plan, out, device)]
+    rows = [one.row for one in probed]
+    write_rows(out / "scores.csv", rows)
+    if all(row["reason"] for row in rows):
+        raise ImageError(
+            f"nothing could be probed; the first reason: {rows[0]['reason']}; all are in {out / 'scores.csv'}"
+        )
+    document = describe(plan, metrics, probed, unpaired)
+    with whole(out / "summary.json") as unfinished:
+        unfinished.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return document, rows
+
+
+def probe_subject(
+    subject: Subject, metrics: Mapping[str, Metric], plan: Plan, out: Path, device: str
+) -> Iterator[Probed]:
+    """Probe every metric on one image, and save the pictures."""
+    image = subject.files[RESTORED].name
+    try:
+        images = read_subject(subject, plan, device)
+        found = probe(metrics, images, plan.attack)
+    except ODD as error:  # of a decoder, or of what spoils the picture: it concerns this image alone
+        reason = without_folders(reason_of(error), subject)
+        yield from (Probed({"image": image, "metric": name, "reason": reason}) for name in metrics)
+        return
+    said = judged(metrics, images, found)
+    original = save(images.restored, out, f"pictures/original/{subject.name}.png") if said else ""
+    for name, gamed in found.items():
+        if isinstance(gamed, str):
+            yield Probed({"image": image, "metric": name, "reason": gamed})
+            continue
+        finding = gamed.finding
+        row = {
+            "image": image,
+            "metric": name,
+            "start": finding.start,
+            "gamed": finding.end,
+            "natural_range": finding.range,
+            "gain": finding.gain,
+            "gradient_l1": finding.gradient_l1,
+            "picture": save(gamed.picture, out, f"pictures/{name}/{subject.name}.png"),
+            "original": original,
+            "reason": "",
+        }
+        yield Probed(row, finding, said[name])
+
+
+def without_folders(reason: str, subject: Subject) -> str:
+    """Call files by their role and name: results hold no path of the machine."""
+    for role, path in subject.files.items():
+        reason = reason.replace(str(path), f"{role} {path.name}")
+    return reason
+
+
+def save(image: torch.Tensor, out: Path, name: str) -> str:
+    """Write a picture as 8 bits, lossless; its name below the folder of the results."""
+    rgb = (image[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
+    with whole(out / name) as unfinished:
+        Image.fromarray(rgb).save(unfinished, format="png")
+    return name
+
+
+def describe(
+    plan: Plan, metrics: Mapping[str, Metric], probed: Sequence[Probed], unpaired: list[dict[str, str]]
+) -> dict[str, Any]:
+    """The summary, as JSON holds it."""
+    findings: dict[str, list[Finding]] = {name: [] for name in metrics}
+    others: dict[str, list[dict[str, float]]] = {name: [] for name in metrics}
+    failures = []
+    for row, finding, judgements in probed:
+        image, name = row["image"], row["metric"]
+        if finding is None:
+            failures.append({"image": image, "metric": name, "reason": row["reason"]})
+            continue
+        findings[name].append(finding)
+        others[name].append({judge: said for judge, said in judgements.items() if not isinstance(said, str)})
+        failures += [
+            {"image": image, "metric": judge, "reason": f"on the picture gamed for {name}: {said}"}
+            for judge, said in judgements.items()
+            if isinstance(said, str)
+        ]
+    said = summarise(metrics, {name: own for name, own in findings.items() if own}, others, plan.attack)
+    count = len({row["image"] for row, _, _ in probed})
+    return {
+        "attack": asdict(plan.attack),
+        "images": count,
+        "side_px": plan.side_px,
+        "degraded": "each image reduced four times" if plan.degraded is None else "given",
+        "reference": "none" if plan.reference is None else "given",
+        "metrics": said,
+        "notes": notes_on(metrics, said, count, len(unpaired)),
+        "failures": failures,
+        "unpaired": unpaired,
+    }
+
+
+def notes_on(metrics: Iterable[str], said: Mapping[str, Mapping[str, Any]], images: int, unpaired: int) -> list[str]:
+    """What a reader must know before trusting the numbers."""
+    notes = [f"{name}: random weights, whose gains mean nothing" for name in said if said[name]["origin"] == RANDOM]
+    notes += [f"{name} could not be probed on any image" for name in metrics if name not in said]
+    if images < FEW:
+        notes.append(
+            f"{images} image{'s are' if images > 1 else ' is'} few: gains vary from picture to picture; take {FEW} or "
+            "more before metrics are compared"
+        )
+    if len({own["images"] for own in said.values()}) > 1 or any(own["images"] < images for own in said.values()):
+        notes.append("metrics were probed on different images, since some failed: compare them with care")
+    if unpaired:
+        notes.append(f"{unpaired} image{'s lack' if unpaired > 1 else ' lacks'} a partner, left out")
+    return notes
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write one row an image and metric, failures with their reason."""
+    with whole(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
