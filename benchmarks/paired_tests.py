@@ -2,9 +2,9 @@
 
 python benchmarks/paired_tests.py
 
-Made scores and opinions; nothing is read. Two metrics are opinions plus error, of which they share a part. The package's
-test swaps ranks; beside it stand the normal approximation with the bootstrap's standard error, and Williams's t
-(Biometrika 46, 1959) on ranks. Writes results/paired_tests.json beside this file, with date, hardware and commit.
+Made scores and opinions; nothing is read. Two metrics are opinions plus error, of which they share half. The package's
+test swaps ranks; beside it stand the normal approximation with the bootstrap's standard error, and Williams's t on
+ranks (J. R. Statist. Soc. B 21, 1959). Writes results/paired_tests.json beside this file, with date, hardware and commit.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from ir_quality_plugin.metrics.swapping import swap_test
 RESULTS = Path(__file__).parent / "results"
 IMAGES = (10, 20, 50, 200)
 LEVEL = 0.05
-# Error of the first metric, of the second, and the share of the first's that depends on the opinion.
+# Error of the first metric, of the second, and whether the first's grows with the opinion's distance from the middle.
 CASES = {
     "equal, SRCC .8": (0.75, 0.75, False),
     "equal, SRCC .35": (2.5, 2.5, False),
