@@ -4,7 +4,8 @@ python benchmarks/paired_tests.py
 
 Made scores and opinions; nothing is read. Two metrics are opinions plus error, of which they share half. The package's
 test swaps ranks; beside it stand the normal approximation with the bootstrap's standard error, and Williams's t on
-ranks (J. R. Statist. Soc. B 21, 1959). Writes results/paired_tests.json beside this file, with date, hardware and commit.
+ranks (J. R. Statist. Soc. B 21, 1959). Writes results/paired_tests.json beside this file, with date, hardware and
+commit.
 """
 
 import argparse
