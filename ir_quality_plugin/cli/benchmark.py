@@ -214,7 +214,7 @@ def show(document: dict[str, Any]) -> None:
 
     rows = [["rank", "metric", *FIGURES.values()]]
     for name, found in sorted(metrics.items(), key=lambda item: (item[1]["srcc"] is None, -(item[1]["srcc"] or 0))):
-        rows.append([str(found["rank"]), name, *(cell(found, kind) for kind in FIGURES)])
+        rows.append([text_of(found["rank"], "d"), name, *(cell(found, kind) for kind in FIGURES)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         typer.echo("  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip())

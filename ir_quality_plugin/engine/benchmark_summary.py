@@ -52,7 +52,10 @@ def summarise(
     pairs = swap_test(scored.scores, scored.mos, contents, unit, seed)
     units = len(contents) if unit == "image" else len(set(contents))
     test = verdict(units, sum(math.isfinite(pair.p) for pair in pairs), unit)
-    ranks = ranks_of(list(scored.scores), pairs)
+    if test["too_few"]:
+        pairs = [pair._replace(p=math.nan, p_adjusted=math.nan) for pair in pairs]
+    figures = {name: _figures(scored, name, contents) for name in scored.scores}
+    ranks = ranks_of([name for name, found in figures.items() if math.isfinite(found["srcc"])], pairs)
     document = {
         "set": {
             "name": table.name,
@@ -76,8 +79,8 @@ def summarise(
         "test": test,
         "metrics": {
             name: _counts(metrics[name], results)
-            | {"rank": ranks[name]}
-            | _figures(scored, name, contents)
+            | {"rank": ranks.get(name)}
+            | figures[name]
             | {"intervals": sure.intervals[name], "by_distortion": _by_distortion(scored, name)}
             | ({"votes": _votes(scored, name, votes)} if votes else {})
             for name in scored.scores

@@ -158,7 +158,12 @@ def holm(p: np.ndarray) -> np.ndarray:
 
 
 def ranks_of(metrics: Sequence[str], pairs: Sequence[Pair]) -> dict[str, int]:
-    """Rank metrics: one more than the number of metrics that are shown to be better, so that ties share a rank."""
+    """Rank metrics: one more than the number of metrics that are shown to be better, so that ties share a rank.
+
+    Args:
+        metrics: names of those that have an SRCC.
+        pairs: of `swap_test`.
+    """
     beaten = [{pair.first, pair.second} - {pair.better} for pair in pairs if pair.better]
     return {name: 1 + sum(name in losers for losers in beaten) for name in metrics}
 
@@ -174,7 +179,7 @@ def verdict(units: int, pairs: int, unit: Unit = "image") -> dict[str, Any]:
     Returns:
         `units`, `pairs`, `level`, `least_p` (of a pair, corrected), `units_needed`, and `too_few`: a sentence, or None.
     """
-    least = min(pairs * max(0.5 ** max(units - 1, 0), 1 / (_count_of_swaps(pairs) + 1)), 1.0)
+    least = min(max(pairs, 1) * max(0.5 ** max(units - 1, 0), 1 / (_count_of_swaps(pairs) + 1)), 1.0)
     needed = 1 + math.ceil(math.log2(max(pairs, 1) / LEVEL))
     said = None
     if pairs and least > LEVEL:

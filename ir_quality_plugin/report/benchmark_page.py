@@ -59,6 +59,7 @@ def write_benchmark_page(path: Path, document: Mapping[str, Any], seen: Seen, su
         document=document,
         rows=[_row(name, metrics[name]) for name in order],
         voted=any(metrics[name].get("votes") for name in order),
+        best=order[0] if metrics[order[0]]["srcc"] is not None else None,
         alike=_alike(order[0], document["pairs"]),
         ranking=ranking_note(document["test"]),
         overview=interval_plot(
@@ -99,7 +100,7 @@ def _row(name: str, metric: Mapping[str, Any]) -> dict[str, Any]:
     votes = metric.get("votes")
     return {
         "name": _arrow(name, metric),
-        "rank": metric["rank"],
+        "rank": text_of(metric["rank"], "d"),
         "cells": [_cell(metric[kind], metric["intervals"][kind]) for kind in KINDS],
         "votes": [_cell(votes[kind], votes[f"{kind}_interval"]) for kind in ("accuracy", "two_afc")] if votes else None,
         "scored": metric["scored"],
@@ -142,8 +143,8 @@ def _matrix(order: Sequence[str], pairs: Sequence[Mapping[str, Any]]) -> list[di
             kind = "" if pair["better"] is None else "higher" if pair["better"] == name else "lower"
             ends = [None if pair[end] is None else sign * pair[end] for end in ("low", "high")][::sign]
             shown = "" if None in ends else f" [{' to '.join(text_of(end, '+.3f') for end in ends)}]"
-            p = f"p {pair['p']:.2g}, {pair['p_adjusted']:.2g} for all pairs"
-            hint = f"{name} less {other}: {text_of(difference, '+.3f')}{shown}, {p}"
+            p = "" if pair["p"] is None else f", p {pair['p']:.2g}, {pair['p_adjusted']:.2g} for all pairs"
+            hint = f"{name} less {other}: {text_of(difference, '+.3f')}{shown}{p}"
             cells.append({"text": text_of(difference, "+.2f"), "p": _p(pair["p_adjusted"]), "kind": kind, "hint": hint})
         rows.append({"name": name, "cells": cells})
     return rows
@@ -151,11 +152,14 @@ def _matrix(order: Sequence[str], pairs: Sequence[Mapping[str, Any]]) -> list[di
 
 def _alike(best: str, pairs: Sequence[Mapping[str, Any]]) -> list[str]:
     """The metrics of which no difference from the best is shown."""
-    own = (pair for pair in pairs if best in (pair["first"], pair["second"]) and pair["better"] is None)
+    tested = (pair for pair in pairs if pair["p"] is not None and pair["better"] is None)
+    own = (pair for pair in tested if best in (pair["first"], pair["second"]))
     return [pair["second"] if pair["first"] == best else pair["first"] for pair in own]
 
 
-def _p(value: float) -> str:
+def _p(value: float | None) -> str:
+    if value is None:
+        return ""
     return "p < .001" if value < 0.001 else f"p {value:.2g}"
 
 

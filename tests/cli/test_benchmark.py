@@ -233,11 +233,12 @@ def test_too_few_contents_to_resample_give_no_p_value_and_no_interval(run, judge
     code, out, err = call(run, judged, "--pyiqa", "ssim", "--pyiqa", "piqe", "--resample", "content")
     document = json.loads((judged / "out" / "summary.json").read_text())
     assert code == 0 and document["metrics"]["ssim"]["intervals"]["srcc"] == [None, None]
-    assert document["pairs"][0]["p"] == 1 and document["pairs"][0]["low"] is None
+    assert [document["pairs"][0][key] for key in ("p", "p_adjusted", "low", "high", "better")] == [None] * 5
     assert {found["rank"] for found in document["metrics"].values()} == {1}
     page = (judged / "out" / "report.html").read_text()
     for text in (err, page):
         assert "1 content is too few to tell two metrics apart" in text
+        assert "there is too little to test it against the others" in page and "below each difference its p" not in page
         assert "1 content is too few to resample" in text and "--resample image" in text
     assert "[" not in out
 
@@ -251,6 +252,17 @@ def test_the_terminal_ranks_by_the_paired_test_with_an_interval_beside_each_figu
     assert "A rank is one more than the number of metrics that the paired test shows to agree better" in out
     assert "for all 3 pairs together (Holm)" in out
     assert lines[-1].split()[:2] == ["3", "entropy"] and {line.split()[0] for line in lines[:2]} == {"1"}
+
+
+def test_metrics_that_score_all_images_alike_are_not_ranked(run, judged):
+    paths = sorted((judged / "images").iterdir())
+    for path in paths:
+        path.write_bytes(paths[0].read_bytes())
+    code, out, _ = call(run, judged, "--pyiqa", "entropy", "--pyiqa", "piqe")
+    document = json.loads((judged / "out" / "summary.json").read_text())
+    assert code == 0 and [found["rank"] for found in document["metrics"].values()] == [None, None]
+    assert document["pairs"][0]["p"] is None and out.splitlines()[2].split()[:3] == ["–", "entropy", "–"]
+    assert "has the highest SRCC" not in (judged / "out" / "report.html").read_text()
 
 
 def test_a_metric_that_can_score_nothing_does_not_take_the_images_from_the_others(run, judged):
