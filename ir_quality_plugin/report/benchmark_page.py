@@ -50,6 +50,7 @@ def write_benchmark_page(path: Path, document: Mapping[str, Any], seen: Seen, su
     metrics = document["metrics"]
     order = sorted(metrics, key=lambda name: (metrics[name]["srcc"] is None, -(metrics[name]["srcc"] or 0)))
     unit = "opinion" if document["set"]["higher_is_better"] else f"opinion ({MINUS}dmos)"
+    sure = any(None not in metrics[name]["intervals"]["srcc"] for name in order)
     return write_page(
         path,
         "benchmark.html.j2",
@@ -59,6 +60,7 @@ def write_benchmark_page(path: Path, document: Mapping[str, Any], seen: Seen, su
         document=document,
         rows=[_row(name, metrics[name]) for name in order],
         voted=any(metrics[name].get("votes") for name in order),
+        sure=sure,
         best=order[0] if metrics[order[0]]["srcc"] is not None else None,
         alike=_alike(order[0], document["pairs"]),
         ranking=ranking_note(document["test"]),
@@ -66,7 +68,7 @@ def write_benchmark_page(path: Path, document: Mapping[str, Any], seen: Seen, su
             [_arrow(name, metrics[name]) for name in order],
             [_number(metrics[name]["srcc"]) for name in order],
             [_ends(metrics[name]["intervals"]["srcc"]) for name in order],
-            "SRCC with human opinion, 95 % interval",
+            "SRCC with human opinion, 95 % interval" if sure else "SRCC with human opinion",
         ),
         scatters=[_scatter(name, metrics[name]["higher_is_better"], seen, unit) for name in order],
         distortions=_distortions(order, metrics),

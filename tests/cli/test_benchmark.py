@@ -240,7 +240,7 @@ def test_too_few_contents_to_resample_give_no_p_value_and_no_interval(run, judge
         assert "1 content is too few to tell two metrics apart" in text
         assert "there is too little to test it against the others" in page and "below each difference its p" not in page
         assert "1 content is too few to resample" in text and "--resample image" in text
-    assert "[" not in out
+    assert "[" not in out and "resamples of" not in page
 
 
 def test_the_terminal_ranks_by_the_paired_test_with_an_interval_beside_each_figure(run, judged):
