@@ -1,10 +1,11 @@
 """How our scorers and pyiqa's offline metrics agree with people, and with each other, on real images.
 
 python benchmarks/agreement.py --data ../shared/data
+python benchmarks/agreement.py --data ../shared/data --pyiqa psnr ssim gmsd --out /tmp/agreement     # a quick look
 
 Four sets, none of which ships with the project: super-resolution (SR4KIQA), GAN outputs (forced choices), underwater
 photographs (no reference), and six restorations of each of 105 photographs without opinions. Of our scorers those run
-whose weights are at hand. Writes results/agreement.json and results/agreement.md beside this file, anew after each set.
+whose weights are at hand. Writes agreement.json and agreement.md into results/ beside this file, anew after each set.
 
 Where glibc hands out memory, MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296 before the command
 keeps large tensors from going back to the system after each operation: half of the time is saved, for up to 4 GB.
@@ -33,11 +34,13 @@ from ir_quality_plugin.catalog import find_weights
 from ir_quality_plugin.checkpoints.write import whole
 from ir_quality_plugin.data.images import list_images, pair_by_stem, read_image
 from ir_quality_plugin.data.labels import LabelTable, Row
+from ir_quality_plugin.data.partners import without_references
 from ir_quality_plugin.data.readers import read_csv
-from ir_quality_plugin.engine.benchmark import plain, score_table, summarise, without_references
+from ir_quality_plugin.engine.benchmark import score_table
+from ir_quality_plugin.engine.benchmark_summary import plain, summarise
 from ir_quality_plugin.integrations.metric import build_metrics
 from ir_quality_plugin.metrics.correlation import srcc
-from ir_quality_plugin.report.text import text_of
+from ir_quality_plugin.report.text import ranking_note, text_of
 
 RESULTS = Path(__file__).parent / "results"
 FULL = ("psnr", "ssim", "ms_ssim", "cw_ssim", "fsim", "vsi", "gmsd", "nlpd", "vif")
@@ -97,18 +100,22 @@ def restorations(data: Path) -> LabelTable:
 
 
 def against_people(table: LabelTable, scorers: list[str], pyiqa: tuple[str, ...]) -> dict:
-    """Agreement with opinions."""
+    """Agreement with opinions; what is written names no folder of this machine."""
     metrics = build_metrics(scorers, pyiqa)
     began = time.perf_counter()
-    results = score_table(without_references(table), metrics, track=lambda rows: tqdm(rows, table.name, disable=None))
-    document = summarise(without_references(table), metrics, results)
+    table = without_references(table)
+    results = score_table(table, metrics, track=lambda rows: tqdm(rows, table.name, disable=None))
+    document = summarise(table, metrics, results)
     document["set"]["source"] = "/".join(Path(document["set"]["source"]).parts[-3:])  # human/NAME/scores.csv
+    for failure in document["failures"]:
+        folder, name = str(Path(failure["image"]).parent), Path(failure["image"]).name
+        failure |= {"image": name, "reason": failure["reason"].replace(folder + "/", "")}
     return document | {"seconds": time.perf_counter() - began}
 
 
-def with_each_other(table: LabelTable, scorers: list[str]) -> dict:
+def with_each_other(table: LabelTable, scorers: list[str], pyiqa: tuple[str, ...]) -> dict:
     """Rank correlation of every two metrics: over all images, and mean within the restorations of one photograph."""
-    metrics = build_metrics(scorers, (*FULL, *BLIND))
+    metrics = build_metrics(scorers, pyiqa)
     results = score_table(table, metrics, track=lambda rows: tqdm(rows, table.name, disable=None))
     failed = [result for result in results if result.score is None]
     if failed:
@@ -161,17 +168,23 @@ def table_of(document: dict) -> list[str]:
     lines = [
         f"## {document['set']['name']}: {compared['images']} images, {compared['contents']} contents",
         "",
-        "| metric | SRCC | 95 % interval | within content | KRCC | PLCC, logistic |",
+        "| rank | metric | SRCC | within content | KRCC | PLCC, logistic |",
         "|---|---|---|---|---|---|",
     ]
     best_first = sorted(
         document["metrics"].items(), key=lambda item: (item[1]["srcc"] is None, -(item[1]["srcc"] or 0))
     )
     for name, found in best_first:
-        low, high = (text_of(end) for end in found["intervals"]["srcc"])
-        cells = [text_of(found[kind]) for kind in ("srcc_within", "krcc", "plcc_logistic")]
-        lines.append(f"| {name} | {text_of(found['srcc'])} | {low} to {high} | {' | '.join(cells)} |")
-    return [*lines, "", *(f"{note}." for note in document["set"]["notes"]), ""]
+        cells = [cell_of(found, kind) for kind in ("srcc", "srcc_within", "krcc", "plcc_logistic")]
+        lines.append(f"| {found['rank']} | {name} | {' | '.join(cells)} |")
+    said = (*document["set"]["notes"], *document["warnings"])
+    return [*lines, "", *(f"{note}." for note in said), ranking_note(document["test"]), ""]
+
+
+def cell_of(found: dict, kind: str) -> str:
+    """A figure with its interval."""
+    low, high = (text_of(end, ".2f") for end in found["intervals"][kind])
+    return text_of(found[kind]) + ("" if None in found["intervals"][kind] else f" ({low} to {high})")
 
 
 def matrix_of(title: str, values: dict[str, dict[str, float]]) -> list[str]:
@@ -191,7 +204,7 @@ def page_of(document: dict) -> list[str]:
         "",
         f"`python benchmarks/agreement.py`, {document['date']}, commit {document['commit']}, {document['hardware']}, "
         f"torch {document['torch']}. Signs follow the metrics' declared directions. Intervals: 1000 bootstrap "
-        "resamples of images.",
+        "resamples of images, 95 %, in brackets.",
         "",
         *(f"- {name}: {origin}" for name, origin in document["weights"].items()),
         "- sr4kiqa: scenes without a reference are left out; the degraded input is made by bicubic reduction of the "
@@ -215,29 +228,33 @@ def main() -> None:
     """Measure, and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared/data")
-    data = parser.parse_args().data
-    about = circumstances()
+    parser.add_argument("--pyiqa", nargs="+", default=[*FULL, *BLIND], choices=[*FULL, *BLIND], help="fewer are faster")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the two tables")
+    given = parser.parse_args()
+    full, blind = (tuple(name for name in names if name in given.pyiqa) for names in (FULL, BLIND))
     cards = [card for card in list_scorers() if find_weights(card.name)]
     every = [card.name for card in cards if card.reference in ("none", "degraded")]
-    blind = [card.name for card in cards if card.reference == "none"]
-    document: dict = {**about, "weights": {card.name: card.origin for card in cards}, "people": []}
-    document["cross"] = with_each_other(restorations(data), every)
-    write(document)
+    alone = [card.name for card in cards if card.reference == "none"]
+    document: dict = {**circumstances(), "weights": {card.name: card.origin for card in cards}, "people": []}
+    document["cross"] = with_each_other(restorations(given.data), every, (*full, *blind))
+    write(document, given.out)
+    human = given.data / "human"
     with tempfile.TemporaryDirectory() as folder:
         for table, scorers, pyiqa in (
-            (read_csv(data / "human/gan2afc/scores.csv"), blind, (*FULL, *BLIND)),
-            (read_csv(data / "human/pcuid/scores.csv"), blind, BLIND),
-            (sr4kiqa(data, Path(folder)), every, tuple(name for name in (*FULL, *BLIND) if name not in COSTLY)),
+            (read_csv(human / "gan2afc/scores.csv"), alone, (*full, *blind)),
+            (read_csv(human / "pcuid/scores.csv"), alone, blind),
+            (sr4kiqa(given.data, Path(folder)), every, tuple(n for n in (*full, *blind) if n not in COSTLY)),
         ):
-            document["people"].append(against_people(table, scorers, pyiqa))
-            write(document)
+            if scorers or pyiqa:
+                document["people"].append(against_people(table, scorers, pyiqa))
+                write(document, given.out)
 
 
-def write(document: dict) -> None:
+def write(document: dict, folder: Path) -> None:
     """Write what there is, whole."""
-    with whole(RESULTS / "agreement.json") as path:
+    with whole(folder / "agreement.json") as path:
         path.write_text(json.dumps(plain(document), indent=1) + "\n")
-    with whole(RESULTS / "agreement.md") as path:
+    with whole(folder / "agreement.md") as path:
         path.write_text("\n".join(page_of(plain(document))) + "\n")
 
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ..data.labels import LabelTable
     from ..engine.benchmark import Result
 
+OPTIONS = "benchmark.json"
+RESULTS = ("scores.csv", "summary.json", "report.html")
+FIGURES = {"srcc": "SRCC", "srcc_within": "within content", "krcc": "KRCC", "plcc_logistic": "PLCC, logistic"}
 COLUMNS = ("image", "content", "distortion", "mos", "metric", "score", "reason")
 
 
@@ -65,24 +68,25 @@ def benchmark(
     one of them scored. An image that cannot be scored is listed with its reason, and the exit code is 1.
     """
     from ..data.votes import read_votes
-    from ..engine.benchmark import (
-        in_common,
-        missing_inputs,
-        score_table,
-        summarise,
-        with_folders,
-        without_references,
-    )
+    from ..engine.benchmark import in_common, missing_inputs, score_table
+    from ..engine.benchmark_summary import summarise
     from ..integrations.metric import build_metrics
     from ..report.benchmark_page import Seen, write_benchmark_page
     from .score import check_device
 
+    options = {
+        "labels": labels, "set": layout, "images": images, "degraded": degraded, "reference": reference, "votes": votes,
+        "scorer": scorer, "pyiqa": pyiqa, "resample": resample.value, "resamples": resamples, "seed": seed,
+    }  # fmt: skip
     check_out(out)
-    table = without_references(with_folders(read_set(labels, layout, images), degraded, reference))
+    claim(out, options)
+    table = judged_images(labels, layout, images, degraded, reference)
     cast = read_votes(votes, table) if votes else []
     metrics = build_metrics(scorer or [], pyiqa or [], check_device(device))
-    for line in (*table.notes, *missing_inputs(table, metrics)):
+    looked = [folder for folder in (reference, degraded, images, labels and labels.parent) if folder]
+    for line in (*table.notes, *missing_inputs(table, metrics, looked)):
         typer.echo(f"irq: {line}", err=True)
+    write_json(out / OPTIONS, plain_options(options))
     results = score_table(table, metrics, device, track)
     write_scores(out / "scores.csv", table, results)
     document = summarise(table, metrics, results, cast, resample.value, resamples, seed)
@@ -99,10 +103,25 @@ def benchmark(
     else:
         show(document)
         typer.echo(f"The page: {page}")
+    for line in document["warnings"]:
+        typer.echo(f"irq: {line}", err=True)
     failed = len(document["failures"])
     if failed:
         typer.echo(f"irq: {failed} of {len(results)} scores failed; {out / 'scores.csv'} has the reasons", err=True)
         raise typer.Exit(1)
+
+
+def judged_images(
+    labels: Path | None, layout: str | None, images: Path | None, degraded: Path | None, reference: Path | None
+) -> LabelTable:
+    """Read the set, give its rows their inputs, and leave out what would be counted twice or without merit."""
+    from ..data.partners import with_folder, without_references, without_repeats
+
+    table = without_repeats(read_set(labels, layout, images))
+    for role, folder in (("degraded", degraded), ("reference", reference)):
+        if folder is not None:
+            table = with_folder(table, role, folder)
+    return without_references(table)
 
 
 def read_set(labels: Path | None, layout: str | None, images: Path | None) -> LabelTable:
@@ -126,6 +145,33 @@ def check_out(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out}: it is a file; expected a folder")
     out.mkdir(parents=True, exist_ok=True)
+
+
+def plain_options(options: dict[str, Any]) -> dict[str, Any]:
+    """What makes two runs the same, as JSON holds it."""
+    return {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in options.items()}
+
+
+def claim(out: Path, options: dict[str, Any]) -> None:
+    """Refuse a folder that holds results of anything but the same run.
+
+    Raises:
+        UsageError: names what is there, or the options that differ.
+    """
+    there = [name for name in RESULTS if (out / name).exists()]
+    if not there:
+        return
+    try:
+        earlier = json.loads((out / OPTIONS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        earlier = None
+    remedy = "expected an empty folder, or that of the same run; give another --out, or remove it"
+    if not isinstance(earlier, dict):
+        raise UsageError(f"--out {out} holds {', '.join(there)} of another command; {remedy}")
+    now = plain_options(options)
+    changed = [f"--{name} was {earlier.get(name)}" for name in now if earlier.get(name) != now[name]]
+    if changed:
+        raise UsageError(f"--out {out} holds results of other options ({'; '.join(changed)}); {remedy}")
 
 
 def track(work: Sequence[Any]) -> Any:
@@ -156,15 +202,25 @@ def write_json(path: Path, document: Any) -> None:
 
 
 def show(document: dict[str, Any]) -> None:
-    """Print the table."""
-    from ..report.text import text_of
+    """Print the table: each figure with its interval, ranks from the paired test."""
+    from ..report.text import ranking_note, text_of
 
     metrics, compared = document["metrics"], document["compared"]
     typer.echo(f"{document['set']['name']}: {compared['images']} images of {compared['contents']} contents")
-    width = max(map(len, (*metrics, "metric")))
-    typer.echo(f"{'metric':{width}}  {'SRCC':>6}  {'95 % interval':14}  within   KRCC   PLCC (logistic)")
+
+    def cell(found: dict[str, Any], kind: str) -> str:
+        ends = " to ".join(text_of(end, ".2f") for end in found["intervals"][kind])
+        return text_of(found[kind]) + ("" if None in found["intervals"][kind] else f" [{ends}]")
+
+    rows = [["rank", "metric", *FIGURES.values()]]
     for name, found in sorted(metrics.items(), key=lambda item: (item[1]["srcc"] is None, -(item[1]["srcc"] or 0))):
-        low, high = (text_of(end) for end in found["intervals"]["srcc"])
-        cells = (text_of(found[kind]) for kind in ("srcc", "srcc_within", "krcc", "plcc_logistic"))
-        first, within, kendall, fitted = (f"{cell:>6}" for cell in cells)
-        typer.echo(f"{name:{width}}  {first}  {f'{low} to {high}':14}  {within}  {kendall}  {fitted}")
+        rows.append([text_of(found["rank"], "d"), name, *(cell(found, kind) for kind in FIGURES)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        typer.echo("  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
+    for name, why in document["not_compared"].items():
+        typer.echo(f"-     {name}: {why}")
+    if len(metrics) > 1:
+        typer.echo(ranking_note(document["test"]))
+    if any(None not in ends for found in metrics.values() for ends in found["intervals"].values()):
+        typer.echo("In brackets: 95 % intervals, each of its own figure.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..errors import UsageError
@@ -65,6 +65,8 @@ class LabelTable:
         mos_range: (least, greatest) that the set's scores nominally have.
         higher_is_better: direction of `mos`.
         source: of the set.
+        notes: what is missing or odd, a sentence each.
+        missing: rows whose image is not there; `rows` has none of them.
     """
 
     name: str
@@ -73,6 +75,7 @@ class LabelTable:
     higher_is_better: bool
     source: str = ""
     notes: tuple[str, ...] = field(default=())
+    missing: tuple[Row, ...] = field(default=())
 
     def quality(self, row: Row) -> float:
         """The row's score in [0,1] by the nominal range, higher is better; beyond the range where the set's is."""
@@ -82,9 +85,7 @@ class LabelTable:
 
     def only(self, keep: Callable[[Row], bool]) -> LabelTable:
         """The rows that are to be kept."""
-        return LabelTable(
-            self.name, tuple(filter(keep, self.rows)), self.mos_range, self.higher_is_better, self.source, self.notes
-        )
+        return replace(self, rows=tuple(filter(keep, self.rows)), missing=tuple(filter(keep, self.missing)))
 
     def split(self, seed: int, shares: tuple[float, ...] = (0.6, 0.2, 0.2), by: str = "content") -> list[LabelTable]:
         """Part the rows so that no content, or no distortion, stands in two parts.
@@ -162,8 +163,9 @@ def checked(
     ]
     if expected is not None and len(listed) != expected:
         notes.append(f"the label file lists {len(listed)} images; the published set has {expected}")
-    present = tuple(row for row in listed if row.image.is_file())
-    return LabelTable(name, present, mos_range, higher_is_better, source, tuple(notes))
+    gone = set(missing)
+    present, lost = (tuple(row for row in listed if (row.image in gone) == lacks) for lacks in (False, True))
+    return LabelTable(name, present, mos_range, higher_is_better, source, tuple(notes), lost)
 
 
 def _absent(paths: Iterable[Path | None]) -> list[Path]:

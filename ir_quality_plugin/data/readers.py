@@ -236,9 +236,10 @@ def read_live_challenge(root: Path) -> LabelTable:
 def read_csv(path: Path, images: Path | None = None) -> LabelTable:
     """A CSV with the columns image and mos, and any of reference, degraded, mos_std, content, distortion.
 
-    Paths are relative to `images` where they are there, else to the file; the column image may also name files of
-    `images` by their last part. Higher is better, unless the column of scores is named dmos. The range is that of the
-    scores. Without a content, the reference names it, else the image itself.
+    Paths are relative to `images` where they are there, else to the file, else a file of `images` has their last part;
+    an image of the list is no reference or degraded input by its last part alone. Higher is better, unless the column
+    of scores is named dmos. The range is that of the scores. Without a content, the reference names it, else the image
+    itself.
     """
     entries = _csv(path, ("image",))
     if not entries:
@@ -254,21 +255,27 @@ def read_csv(path: Path, images: Path | None = None) -> LabelTable:
         raise UsageError(f"{path}, line {blank}: no image is named; mend or remove the line")
 
     def place(text: str) -> Path:
-        return images / text if images and (images / text).is_file() else path.parent / text
+        places = [images / text, path.parent / text, images / Path(text).name] if images else [path.parent / text]
+        return next((found for found in places if found.is_file()), path.parent / text)
+
+    listed_images = {place(entry["image"]) for entry in entries}
+
+    def partner(text: str | None) -> Path | None:
+        if not text:
+            return None
+        found = place(text)
+        taken = images and found == images / Path(text).name and Path(text).parts[:-1] and found in listed_images
+        return path.parent / text if taken else found
 
     def rows() -> Iterator[Row]:
         for entry in entries:
-            reference, degraded = (entry.get(name) or None for name in ("reference", "degraded"))
             spread = entry.get("mos_std")
-            image = place(entry["image"])
-            if images and not image.is_file() and (images / image.name).is_file():
-                image = images / image.name
             yield Row(
-                image,
+                place(entry["image"]),
                 _number(entry[column], f"{path.name}, {entry['image']}"),
-                entry.get("content") or entry.get("scene") or Path(reference or entry["image"]).stem,
-                place(reference) if reference else None,
-                place(degraded) if degraded else None,
+                entry.get("content") or entry.get("scene") or Path(entry.get("reference") or entry["image"]).stem,
+                partner(entry.get("reference")),
+                partner(entry.get("degraded")),
                 _number(spread, path.name) if spread else None,
                 entry.get("distortion") or entry.get("method") or None,
             )

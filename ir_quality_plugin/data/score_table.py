@@ -12,6 +12,11 @@ COLUMNS = ("image", "method", "metric", "score", "reason")
 DIGITS = 6
 
 
+def rounded(score: float) -> float:
+    """The score as tables write it: everything that is said of scores can then be computed from the table again."""
+    return float(f"{score:.{DIGITS}g}")
+
+
 @dataclass(frozen=True)
 class ScoreTable:
     """Scores by metric, image and method.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,8 @@ from ..errors import UsageError
 
 # Four parameters turn fewer points into a step.
 LEAST_FOR_LOGISTIC = 20
+# Two images have a correlation of 1 or -1, whatever they show.
+LEAST_WITHIN = 3
 
 
 def _pair(scores: ArrayLike, mos: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -88,6 +90,33 @@ def _logistic_curve(first: np.ndarray, second: np.ndarray) -> np.ndarray | None:
     return mapped if np.isfinite(mapped).all() else None
 
 
+def within_contents(scores: ArrayLike, mos: ArrayLike, contents: Sequence[Hashable]) -> np.ndarray:
+    """Spearman's correlation within each content.
+
+    Contents of fewer than three images, and those whose images people judge all alike, are left out, for every metric
+    the same. A metric that scores all images of a content alike orders nothing there, and has 0.
+
+    Args:
+        scores: (N,), higher is better.
+        mos: (N,), higher is better.
+        contents: (N,), what each image shows.
+
+    Returns:
+        (K,) in [-1,1], in the order in which the K contents first appear.
+
+    Raises:
+        UsageError: other shapes, fewer than two scores, NaN or Inf.
+    """
+    first, second = _pair(scores, mos)
+    if len(contents) != len(first):
+        raise UsageError(f"{len(contents)} contents for {len(first)} scores; expected one each")
+    groups: dict[Hashable, list[int]] = {}
+    for index, content in enumerate(contents):
+        groups.setdefault(content, []).append(index)
+    judged = [own for own in groups.values() if len(own) >= LEAST_WITHIN and np.ptp(second[own]) > 0]
+    return np.array([srcc(first[own], second[own]) if np.ptp(first[own]) > 0 else 0.0 for own in judged])
+
+
 class Agreement(NamedTuple):
     """Agreement of scores with opinions.
 
@@ -97,7 +126,7 @@ class Agreement(NamedTuple):
         plcc_logistic: Pearson's correlation after the rising 4-parameter logistic; NaN for scores that fall with mos.
         krcc: Kendall's rank correlation.
         rmse: root mean square error after the logistic, in units of the opinions.
-        srcc_within: mean over contents of Spearman's correlation within each; NaN where no content has three images.
+        srcc_within: mean of `within_contents`; NaN where there is none.
         images: how many.
         contents: how many.
     """
@@ -127,12 +156,8 @@ def agreement(scores: ArrayLike, mos: ArrayLike, contents: Sequence[str] | None 
         UsageError: other shapes, fewer than two scores, NaN or Inf.
     """
     first, second = _pair(scores, mos)
-    names = np.asarray(range(len(first)) if contents is None else contents)
-    if len(names) != len(first):
-        raise UsageError(f"{len(names)} contents for {len(first)} scores; expected one each")
-    groups = [np.flatnonzero(names == name) for name in np.unique(names)]
-    within = [srcc(first[group], second[group]) for group in groups if len(group) >= 3]
-    known = [value for value in within if np.isfinite(value)]
+    names = list(range(len(first))) if contents is None else list(contents)
+    within = within_contents(first, second, names)
     mapped = logistic_fit(first, second)
     return Agreement(
         srcc(first, second),
@@ -140,7 +165,7 @@ def agreement(scores: ArrayLike, mos: ArrayLike, contents: Sequence[str] | None 
         plcc(mapped, second),
         krcc(first, second),
         float(np.sqrt(np.mean((mapped - second) ** 2))),
-        float(np.mean(known)) if known else float("nan"),
+        float(np.mean(within)) if len(within) else float("nan"),
         len(first),
-        len(groups),
+        len(set(names)),
     )

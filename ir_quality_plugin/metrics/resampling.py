@@ -1,4 +1,4 @@
-"""How sure a correlation is, and whether two metrics on the same images differ: the bootstrap, images drawn jointly."""
+"""How sure a correlation is, and the difference of two on the same images: the bootstrap, images drawn jointly."""
 
 from __future__ import annotations
 
@@ -10,47 +10,40 @@ import numpy as np
 from scipy import stats
 
 from ..errors import UsageError
-from .correlation import logistic_fit, srcc
+from .correlation import logistic_fit, within_contents
 from .intervals import RESAMPLES, mean_interval
 
 Unit = Literal["image", "content"]
-CORRELATIONS = ("srcc", "plcc", "plcc_logistic", "krcc")
-# The mean over fewer contents has an interval that says nothing.
-LEAST_CONTENTS = 5
-
-
-class Pair(NamedTuple):
-    """Two metrics on the same images.
-
-    Attributes:
-        first: name of a metric.
-        second: name of another.
-        difference: SRCC of the first less that of the second.
-        low: end of the interval of the difference.
-        high: other end.
-        p: two-sided, by the normal approximation with the bootstrap's standard error.
-        p_adjusted: for all pairs that were looked at (Benjamini and Yekutieli's false discovery rate).
-    """
-
-    first: str
-    second: str
-    difference: float
-    low: float
-    high: float
-    p: float
-    p_adjusted: float
+KINDS = ("srcc", "plcc", "plcc_logistic", "krcc", "rmse")
+# Fewer give an interval that is far too narrow; one gives an interval of no width.
+LEAST_UNITS = 6
+Interval = tuple[float, float]
+NONE: Interval = (float("nan"), float("nan"))
 
 
 class Resampled(NamedTuple):
     """What resampling says of several metrics.
 
     Attributes:
-        intervals: of each metric and correlation, (low, high); NaN where it is not defined.
-        pairs: every pair of metrics.
+        intervals: of each metric and figure, (low, high); NaN where there is none.
+        differences: in SRCC, first less second, of every pair of metrics; NaN where there is none.
     """
 
-    intervals: dict[str, dict[str, tuple[float, float]]]
-    pairs: list[Pair]
+    intervals: dict[str, dict[str, Interval]]
+    differences: dict[tuple[str, str], Interval]
+
+
+def groups_of(mos: np.ndarray, contents: Sequence[str], unit: Unit) -> np.ndarray:
+    """The number, from 0, of the unit that each image belongs to, (N,).
+
+    Raises:
+        UsageError: an unknown unit, or not one content for each opinion.
+    """
+    if unit not in ("image", "content"):
+        raise UsageError(f"unit={unit!r}; expected 'image' or 'content'")
+    if len(contents) != len(mos):
+        raise UsageError(f"{len(contents)} contents for {len(mos)} opinions; expected one each")
+    return np.arange(len(mos)) if unit == "image" else np.unique(np.asarray(contents), return_inverse=True)[1]
 
 
 def resampled(
@@ -64,8 +57,8 @@ def resampled(
 ) -> Resampled:
     """Draw images, or whole contents, with replacement, the same for all metrics, and correlate each time.
 
-    The logistic is fitted once, to all images, and held. The interval of the mean SRCC within contents resamples
-    contents, of which it needs five. Percentile intervals.
+    The logistic is fitted once, to all images, and held. The interval of the mean SRCC within contents always draws
+    contents. Percentile intervals; none is given below six units.
 
     Args:
         scores: (N,) of each metric, higher is better.
@@ -79,74 +72,63 @@ def resampled(
     Raises:
         UsageError: an unknown unit, or shapes that do not agree.
     """
-    names = np.asarray(contents)
-    if any(values.shape != mos.shape for values in scores.values()) or names.shape != mos.shape:
-        raise UsageError(f"mos has shape {mos.shape}; expected every metric's scores and the contents to have the same")
+    if any(values.shape != mos.shape for values in scores.values()):
+        raise UsageError(f"mos has shape {mos.shape}; expected every metric's scores to have the same")
+    groups = groups_of(mos, contents, unit)
+    drawn = _correlated(scores, mos, _draws(groups, resamples, seed), resamples)
+    intervals = {
+        name: {kind: _ends(values, confidence) for kind, values in of.items()}
+        | {"srcc_within": _within(scores[name], mos, contents, confidence, seed)}
+        for name, of in drawn.items()
+    }
+    pairs = combinations(scores, 2)
+    return Resampled(intervals, {(a, b): _ends(drawn[a]["srcc"] - drawn[b]["srcc"], confidence) for a, b in pairs})
+
+
+def _draws(groups: np.ndarray, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    members = [np.flatnonzero(groups == group) for group in range(groups.max() + 1)]
+    draw = np.random.default_rng(seed)
+    if len(members) < LEAST_UNITS:
+        return
+    for _ in range(resamples):
+        picks = draw.integers(0, len(members), len(members))
+        yield picks if len(members) == len(groups) else np.concatenate([members[index] for index in picks])
+
+
+def _correlated(
+    scores: Mapping[str, np.ndarray], mos: np.ndarray, draws: Iterator[np.ndarray], resamples: int
+) -> dict[str, dict[str, np.ndarray]]:
     mapped = {name: logistic_fit(values, mos) for name, values in scores.items()}
-    found = {name: {kind: np.full(resamples, np.nan) for kind in CORRELATIONS} for name in scores}
-    for number, chosen in enumerate(_draws(names, unit, resamples, seed)):
+    found = {name: {kind: np.full(resamples, np.nan) for kind in KINDS} for name in scores}
+    for number, chosen in enumerate(draws):
         opinions = mos[chosen]
         ranks = stats.rankdata(opinions)
         for name, values in scores.items():
-            drawn, of = values[chosen], found[name]
-            of["srcc"][number] = _pearson(stats.rankdata(drawn), ranks)
-            of["plcc"][number] = _pearson(drawn, opinions)
-            of["plcc_logistic"][number] = _pearson(mapped[name][chosen], opinions)
-            of["krcc"][number] = stats.kendalltau(drawn, opinions, method="asymptotic").statistic
-    intervals = {
-        name: {kind: _ends(values, confidence) for kind, values in of.items()}
-        | {"srcc_within": _within(scores[name], mos, names, confidence, seed)}
-        for name, of in found.items()
-    }
-    points = {name: srcc(values, mos) for name, values in scores.items()}
-    return Resampled(intervals, _pairs(points, {name: of["srcc"] for name, of in found.items()}, confidence))
-
-
-def _draws(contents: np.ndarray, unit: Unit, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    draw = np.random.default_rng(seed)
-    if unit == "image":
-        for _ in range(resamples):
-            yield draw.integers(0, len(contents), len(contents))
-    elif unit == "content":
-        groups = [np.flatnonzero(contents == name) for name in np.unique(contents)]
-        for _ in range(resamples):
-            yield np.concatenate([groups[index] for index in draw.integers(0, len(groups), len(groups))])
-    else:
-        raise UsageError(f"unit={unit!r}; expected 'image' or 'content'")
+            own, fitted, of = values[chosen], mapped[name][chosen], found[name]
+            of["srcc"][number] = _pearson(stats.rankdata(own), ranks)
+            of["plcc"][number] = _pearson(own, opinions)
+            of["plcc_logistic"][number] = _pearson(fitted, opinions)
+            of["krcc"][number] = stats.kendalltau(own, opinions, method="asymptotic").statistic
+            of["rmse"][number] = np.sqrt(np.mean((fitted - opinions) ** 2))
+    return found
 
 
 def _pearson(first: np.ndarray, second: np.ndarray) -> float:
     """Without the checks and the p-value that a thousand resamples need not repeat."""
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return float("nan")
     first, second = first - first.mean(), second - second.mean()
-    scale = float(np.sqrt((first @ first) * (second @ second)))
-    return float(first @ second) / scale if scale > 0 else float("nan")
+    return float(first @ second) / float(np.sqrt((first @ first) * (second @ second)))
 
 
-def _ends(values: np.ndarray, confidence: float) -> tuple[float, float]:
+def _ends(values: np.ndarray, confidence: float) -> Interval:
     known = values[np.isfinite(values)]
     if not len(known):
-        return float("nan"), float("nan")
+        return NONE
     low, high = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 
 
-def _within(
-    scores: np.ndarray, mos: np.ndarray, contents: np.ndarray, confidence: float, seed: int
-) -> tuple[float, float]:
-    groups = (np.flatnonzero(contents == name) for name in np.unique(contents))
-    each = (srcc(scores[own], mos[own]) for own in groups if len(own) >= 3)
-    known = np.array([value for value in each if np.isfinite(value)])
-    return mean_interval(known, confidence, seed) if len(known) >= LEAST_CONTENTS else (float("nan"), float("nan"))
-
-
-def _pairs(points: dict[str, float], drawn: dict[str, np.ndarray], confidence: float) -> list[Pair]:
-    found = []
-    for first, second in combinations(points, 2):
-        difference = drawn[first] - drawn[second]
-        known = difference[np.isfinite(difference)]
-        spread = float(known.std(ddof=1)) if len(known) > 1 else float("nan")
-        apart = points[first] - points[second]
-        p = float(2 * stats.norm.sf(abs(apart) / spread)) if spread > 0 else float(apart == 0)
-        found.append((first, second, apart, *_ends(difference, confidence), p if np.isfinite(apart) else 1.0))
-    adjusted = stats.false_discovery_control([row[-1] for row in found], method="by") if found else []
-    return [Pair(*row, float(p)) for row, p in zip(found, adjusted, strict=True)]
+def _within(scores: np.ndarray, mos: np.ndarray, contents: Sequence[str], confidence: float, seed: int) -> Interval:
+    known = within_contents(scores, mos, contents)
+    return mean_interval(known, confidence, seed) if len(known) >= LEAST_UNITS else NONE

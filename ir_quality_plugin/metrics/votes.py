@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from math import ceil, floor
 from typing import NamedTuple
 
 import numpy as np
+from scipy import stats
 
 from ..errors import UsageError
 from .intervals import mean_interval
+from .resampling import LEAST_UNITS, NONE
 
 
 class VoteAgreement(NamedTuple):
@@ -15,9 +18,9 @@ class VoteAgreement(NamedTuple):
 
     Attributes:
         accuracy: share of the pairs with a majority on whose side the metric is; a tie of the metric counts half.
-        accuracy_interval: of it, pairs resampled.
+        accuracy_interval: of it, Wilson's, as if pairs were independent.
         two_afc: mean share of the voters who agree with the metric's choice; a tie of the metric counts half.
-        two_afc_interval: of it, pairs resampled.
+        two_afc_interval: of it, pairs resampled; NaN below six pairs.
         two_afc_people: what a metric that always sides with the majority would reach: the ceiling.
         pairs: how many.
         undecided: how many of them had no majority.
@@ -55,10 +58,18 @@ def vote_agreement(first: np.ndarray, second: np.ndarray, share_first: np.ndarra
     right = 1 - np.abs(choice - (share_first > 0.5))[decided]
     return VoteAgreement(
         float(right.mean()) if len(right) else float("nan"),
-        mean_interval(right, seed=seed) if len(right) else (float("nan"), float("nan")),
+        _share_interval(float(right.sum()), len(right)),
         float(agreeing.mean()),
-        mean_interval(agreeing, seed=seed),
+        mean_interval(agreeing, seed=seed) if len(agreeing) >= LEAST_UNITS else NONE,
         float(np.maximum(share_first, 1 - share_first).mean()),
         len(first),
         int((~decided).sum()),
     )
+
+
+def _share_interval(right: float, pairs: int) -> tuple[float, float]:
+    """Wilson's, which has a width also where every pair is right; a half is rounded away from the share."""
+    if not pairs:
+        return NONE
+    low, high = (stats.binomtest(count, pairs).proportion_ci(method="wilson") for count in (floor(right), ceil(right)))
+    return float(low.low), float(high.high)

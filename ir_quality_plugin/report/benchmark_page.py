@@ -14,11 +14,11 @@ from ..data.images import read_image
 from ..metrics.correlation import logistic_fit
 from .page import picture, write_page
 from .plots import interval_plot, scatter_plot
-from .text import MINUS, text_of
+from .text import MINUS, ranking_note, text_of
 
 THUMBNAIL_PX = 176
 PARTED = 3
-SIGNIFICANT = 0.05
+KINDS = ("srcc", "srcc_within", "krcc", "plcc_logistic", "plcc", "rmse")
 
 
 class Seen(NamedTuple):
@@ -40,7 +40,7 @@ def write_benchmark_page(path: Path, document: Mapping[str, Any], seen: Seen, su
 
     Args:
         path: of the page.
-        document: of `engine.benchmark.summarise`.
+        document: of `engine.benchmark_summary.summarise`.
         seen: the images that were compared.
         subtitle: when and with what it was made.
 
@@ -50,6 +50,7 @@ def write_benchmark_page(path: Path, document: Mapping[str, Any], seen: Seen, su
     metrics = document["metrics"]
     order = sorted(metrics, key=lambda name: (metrics[name]["srcc"] is None, -(metrics[name]["srcc"] or 0)))
     unit = "opinion" if document["set"]["higher_is_better"] else f"opinion ({MINUS}dmos)"
+    sure = any(None not in metrics[name]["intervals"]["srcc"] for name in order)
     return write_page(
         path,
         "benchmark.html.j2",
@@ -59,12 +60,15 @@ def write_benchmark_page(path: Path, document: Mapping[str, Any], seen: Seen, su
         document=document,
         rows=[_row(name, metrics[name]) for name in order],
         voted=any(metrics[name].get("votes") for name in order),
+        sure=sure,
+        best=order[0] if metrics[order[0]]["srcc"] is not None else None,
         alike=_alike(order[0], document["pairs"]),
+        ranking=ranking_note(document["test"]),
         overview=interval_plot(
             [_arrow(name, metrics[name]) for name in order],
             [_number(metrics[name]["srcc"]) for name in order],
             [_ends(metrics[name]["intervals"]["srcc"]) for name in order],
-            "SRCC with human opinion, 95 % interval",
+            "SRCC with human opinion, 95 % interval" if sure else "SRCC with human opinion",
         ),
         scatters=[_scatter(name, metrics[name]["higher_is_better"], seen, unit) for name in order],
         distortions=_distortions(order, metrics),
@@ -90,22 +94,17 @@ def _interval(ends: Sequence[float | None]) -> str:
     return "" if None in ends else " to ".join(text_of(end, ".2f") for end in ends)
 
 
+def _cell(value: float | None, ends: Sequence[float | None]) -> dict[str, str]:
+    return {"text": text_of(value), "interval": _interval(ends)}
+
+
 def _row(name: str, metric: Mapping[str, Any]) -> dict[str, Any]:
     votes = metric.get("votes")
     return {
         "name": _arrow(name, metric),
-        "cells": [
-            {"text": text_of(metric[kind]), "interval": _interval(metric["intervals"][kind])}
-            for kind in ("srcc", "srcc_within", "krcc", "plcc_logistic", "plcc")
-        ],
-        "rmse": text_of(metric["rmse"]),
-        "accuracy": {
-            "text": text_of(votes["accuracy"]),
-            "interval": _interval(votes["accuracy_interval"]),
-        }
-        if votes
-        else None,
-        "two_afc": text_of(votes["two_afc"]) if votes else "",
+        "rank": text_of(metric["rank"], "d"),
+        "cells": [_cell(metric[kind], metric["intervals"][kind]) for kind in KINDS],
+        "votes": [_cell(votes[kind], votes[f"{kind}_interval"]) for kind in ("accuracy", "two_afc")] if votes else None,
         "scored": metric["scored"],
         "left_out": metric["left_out"],
         "failed": metric["failed"],
@@ -140,25 +139,30 @@ def _matrix(order: Sequence[str], pairs: Sequence[Mapping[str, Any]]) -> list[di
         for other in order:
             sign, pair = found.get((name, other), (1, None))
             if pair is None or pair["difference"] is None:
-                cells.append({"text": "", "kind": "", "hint": ""})
+                cells.append({"text": "", "p": "", "kind": "", "hint": ""})
                 continue
-            sure = pair["p_adjusted"] < SIGNIFICANT
             difference = sign * pair["difference"]
-            kind = ("higher" if difference > 0 else "lower") if sure else ""
-            low, high = sorted(sign * end for end in (_number(pair["low"]), _number(pair["high"])))
-            hint = (
-                f"{name} less {other}: {difference:+.3f} [{low:+.3f}, {high:+.3f}], p {pair['p']:.2g}, "
-                f"{pair['p_adjusted']:.2g} for all pairs"
-            )
-            cells.append({"text": text_of(difference, "+.2f"), "kind": kind, "hint": hint})
+            kind = "" if pair["better"] is None else "higher" if pair["better"] == name else "lower"
+            ends = [None if pair[end] is None else sign * pair[end] for end in ("low", "high")][::sign]
+            shown = "" if None in ends else f" [{' to '.join(text_of(end, '+.3f') for end in ends)}]"
+            p = "" if pair["p"] is None else f", p {pair['p']:.2g}, {pair['p_adjusted']:.2g} for all pairs"
+            hint = f"{name} less {other}: {text_of(difference, '+.3f')}{shown}{p}"
+            cells.append({"text": text_of(difference, "+.2f"), "p": _p(pair["p_adjusted"]), "kind": kind, "hint": hint})
         rows.append({"name": name, "cells": cells})
     return rows
 
 
 def _alike(best: str, pairs: Sequence[Mapping[str, Any]]) -> list[str]:
     """The metrics of which no difference from the best is shown."""
-    own = (pair for pair in pairs if best in (pair["first"], pair["second"]) and pair["p_adjusted"] >= SIGNIFICANT)
+    tested = (pair for pair in pairs if pair["p"] is not None and pair["better"] is None)
+    own = (pair for pair in tested if best in (pair["first"], pair["second"]))
     return [pair["second"] if pair["first"] == best else pair["first"] for pair in own]
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return ""
+    return "p < .001" if value < 0.001 else f"p {value:.2g}"
 
 
 def _parted(seen: Seen, name: str) -> list[dict[str, str]]:

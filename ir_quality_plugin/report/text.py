@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 MINUS, NONE = "\N{MINUS SIGN}", "\N{EN DASH}"
 
 
@@ -16,3 +19,16 @@ def text_of(value: float | None, form: str = ".3f") -> str:
         return NONE
     text = f"{value:{form}}"
     return text.replace("-", MINUS) if any(letter in "123456789" for letter in text) else text.replace("-", "")
+
+
+def ranking_note(test: Mapping[str, Any]) -> str:
+    """What the rank of a metric means.
+
+    Args:
+        test: of `metrics.swapping.verdict`.
+    """
+    pairs = f"all {test['pairs']} pairs together ({test['correction']})" if test["pairs"] > 1 else "the one pair"
+    return (
+        "A rank is one more than the number of metrics that the paired test shows to agree better, at "
+        f"{100 * test['level']:.0f} % for {pairs}; whether two intervals overlap decides nothing."
+    )

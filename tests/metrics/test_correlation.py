@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 import pytest
+from scipy import optimize, stats
 
 import ir_quality_plugin as irq
-from ir_quality_plugin.metrics.correlation import agreement, krcc, logistic, logistic_fit, plcc, srcc
+from ir_quality_plugin.metrics.correlation import agreement, krcc, logistic, logistic_fit, plcc, srcc, within_contents
 
 DRAW = np.random.default_rng(0)
 
@@ -22,6 +23,27 @@ def test_the_sign_is_kept():
     scores = DRAW.normal(size=50)
     for correlation in (srcc, krcc, plcc):
         assert correlation(scores, -scores) == pytest.approx(-1)
+
+
+def test_ties_are_scipys_tau_b_and_average_ranks():
+    scores, mos = DRAW.integers(0, 4, 40), DRAW.integers(0, 5, 40)
+    assert krcc(scores, mos) == pytest.approx(stats.kendalltau(scores, mos, variant="b").statistic)
+    pairs = [(np.sign(scores[i] - scores[j]), np.sign(mos[i] - mos[j])) for i in range(40) for j in range(i)]
+    first, second = np.array(pairs).T
+    assert krcc(scores, mos) == pytest.approx(first @ second / np.sqrt((first @ first) * (second @ second)))
+    ranks = stats.rankdata(scores), stats.rankdata(mos)
+    assert srcc(scores, mos) == pytest.approx(stats.pearsonr(*ranks).statistic)
+
+
+def test_the_logistic_has_the_least_squares_that_a_search_finds():
+    scores = DRAW.normal(size=80)
+    mos = np.tanh(scores) + DRAW.normal(0, 0.4, 80)
+    found = optimize.differential_evolution(
+        lambda four: np.mean((logistic(scores, *four) - mos) ** 2), [(-4, 4), (-4, 4), (-3, 3), (0.05, 5)], rng=0
+    )
+    assert np.mean((logistic_fit(scores, mos) - mos) ** 2) <= found.fun * 1.001
+    # A metric's unit does not matter.
+    assert agreement(1e-3 * scores + 7, mos).plcc_logistic == pytest.approx(agreement(scores, mos).plcc_logistic)
 
 
 def test_the_logistic_is_found_again():
@@ -58,6 +80,15 @@ def test_within_contents_is_the_mean_of_each_contents_own():
     assert found.srcc_within == pytest.approx((1 - 1) / 2)  # two images of "c" rank nothing
     assert found.srcc > 0.8
     assert (found.images, found.contents) == (10, 3)
+
+
+def test_contents_that_people_judge_alike_or_of_two_images_are_left_out_for_every_metric():
+    contents = list("aaabbbccd")
+    mos = [1, 2, 3, 5, 5, 5, 1, 2, 7.0]
+    np.testing.assert_allclose(within_contents([3, 1, 2, 1, 2, 3, 1, 2, 9.0], mos, contents), [-0.5])
+    # Scores that are all alike within a content order nothing there; leaving it out would be a reward.
+    np.testing.assert_allclose(within_contents([4, 4, 4, 1, 2, 3, 1, 2, 9.0], mos, contents), [0])
+    assert np.isnan(agreement(mos, mos).srcc_within)
 
 
 def test_a_constant_metric_agrees_with_nothing():

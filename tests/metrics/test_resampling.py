@@ -1,11 +1,10 @@
-"""Intervals of correlations, and paired tests between metrics."""
+"""Intervals of correlations, and of the differences of two."""
 
 import numpy as np
 import pytest
-from scipy import stats
 
 import ir_quality_plugin as irq
-from ir_quality_plugin.metrics.correlation import krcc, srcc
+from ir_quality_plugin.metrics.correlation import agreement, krcc, srcc
 from ir_quality_plugin.metrics.resampling import resampled
 
 
@@ -39,25 +38,33 @@ def test_every_interval_holds_its_value():
         assert low < high
 
 
-def test_a_pair_is_tested_on_the_same_images():
+def test_a_difference_is_drawn_on_the_same_images():
     scores, mos, contents = metrics()
-    pairs = {(pair.first, pair.second): pair for pair in resampled(scores, mos, contents, resamples=500).pairs}
-    apart, alike = pairs["good", "bad"], pairs["good", "alike"]
-    assert apart.difference == pytest.approx(srcc(scores["good"], mos) - srcc(scores["bad"], mos))
-    assert apart.low > 0 and apart.p_adjusted < 0.01
+    differences = resampled(scores, mos, contents, resamples=500).differences
+    assert differences["good", "bad"][0] > 0
     # The two share their noise, so that their difference is far surer than either interval.
-    assert alike.low < 0 < alike.high and alike.high - alike.low < 0.02
-    assert alike.p_adjusted >= alike.p > 0.05
+    low, high = differences["good", "alike"]
+    assert low < 0 < high and high - low < 0.02
 
 
-def test_chance_is_called_a_difference_about_as_often_as_it_says():
-    found = []
-    for seed in range(20):
-        draw = np.random.default_rng(seed)
-        mos = draw.normal(size=60)
-        scores = {name: mos + draw.normal(size=60) for name in ("one", "other")}
-        found.append(resampled(scores, mos, ["a"] * 60, resamples=150, seed=seed).pairs[0].p < 0.05)
-    assert np.mean(found) <= stats.binom(20, 0.05).ppf(0.999) / 20
+def test_the_interval_of_rmse_holds_its_value():
+    scores, mos, contents = metrics()
+    low, high = resampled(scores, mos, contents, resamples=300).intervals["bad"]["rmse"]
+    assert low < agreement(scores["bad"], mos).rmse < high
+
+
+@pytest.mark.parametrize(("unit", "contents"), [("content", ["a"] * 20), ("content", list("abcde") * 4)])
+def test_too_few_contents_have_no_interval(unit, contents):
+    mos = np.arange(20.0)
+    scores = {"one": mos + np.tile([0.0, 3, -3, 1], 5), "other": mos[::-1] + 0.0}
+    found = resampled(scores, mos, contents, unit, resamples=100)
+    assert all(np.isnan(ends).all() for of in found.intervals.values() for ends in of.values())
+    assert np.isnan(found.differences["one", "other"]).all()
+
+
+def test_five_images_have_no_interval():
+    found = resampled({"one": np.arange(5.0)}, np.arange(5.0), list("abcde"), resamples=100)
+    assert np.isnan(found.intervals["one"]["srcc"]).all()
 
 
 def test_whole_contents_are_drawn_where_asked():
@@ -79,7 +86,7 @@ def test_what_is_not_defined_is_no_number():
     found = resampled({"constant": np.ones(20), "good": mos}, mos, ["a"] * 20, resamples=100)
     assert np.isnan(found.intervals["constant"]["srcc"]).all()
     assert np.isnan(found.intervals["good"]["srcc_within"]).all()  # one content
-    assert found.pairs[0].p_adjusted == 1
+    assert np.isnan(found.differences["constant", "good"]).all()
 
 
 def test_it_is_reproducible():

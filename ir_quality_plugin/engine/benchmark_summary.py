@@ -1,0 +1,169 @@
+"""What is said of metrics on a set of judged images: figures, intervals, tests, and what they are worth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..data.labels import LabelTable
+from ..data.votes import Vote
+from ..integrations.metric import Metric
+from ..metrics.correlation import agreement, srcc, within_contents
+from ..metrics.resampling import LEAST_UNITS, Unit, resampled
+from ..metrics.swapping import ranks_of, swap_test, verdict
+from ..metrics.votes import vote_agreement
+from .benchmark import LEAST_IMAGES, Result, Scored, in_common
+
+CONFIDENCE = 0.95
+FEW_IMAGES = 50
+# The example of the warning, and the width of its interval.
+EXAMPLE, NORMAL = 0.8, 1.96
+
+
+def summarise(
+    table: LabelTable,
+    metrics: Mapping[str, Metric],
+    results: Sequence[Result],
+    votes: Sequence[Vote] = (),
+    unit: Unit = "image",
+    resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Everything that is said of the metrics on a set, as plain values; undefined figures are None.
+
+    Args:
+        table: the set.
+        metrics: by name.
+        results: of `score_table`.
+        votes: forced choices, where there are any.
+        unit: of the resampling and of the paired test.
+        resamples: how often.
+        seed: of the resampling and of the test.
+
+    Raises:
+        ImageError: fewer than five images were scored by every metric.
+    """
+    scored = in_common(table, metrics, results)
+    contents = [row.content for row in scored.rows]
+    sure = resampled(scored.scores, scored.mos, contents, unit, CONFIDENCE, resamples, seed)
+    pairs = swap_test(scored.scores, scored.mos, contents, unit, seed)
+    units = len(contents) if unit == "image" else len(set(contents))
+    test = verdict(units, sum(math.isfinite(pair.p) for pair in pairs), unit)
+    if test["too_few"]:
+        pairs = [pair._replace(p=math.nan, p_adjusted=math.nan) for pair in pairs]
+    figures = {name: _figures(scored, name, contents) for name in scored.scores}
+    ranks = ranks_of([name for name, found in figures.items() if math.isfinite(found["srcc"])], pairs)
+    document = {
+        "set": {
+            "name": table.name,
+            "source": table.source,
+            "images": len(table.rows) + len(table.missing),
+            "mos_range": table.mos_range,
+            "higher_is_better": table.higher_is_better,
+            "notes": table.notes,
+        },
+        "compared": {
+            "images": len(scored.rows),
+            "contents": len(set(contents)),
+            "contents_within": _contents_within(scored, contents),
+        },
+        "not_compared": {
+            name: f"it scored {count} images; expected at least {LEAST_IMAGES}"
+            for name, count in scored.too_few.items()
+        },
+        "warnings": _warnings(len(contents), units, unit, test["too_few"]),
+        "resampling": {"unit": unit, "resamples": resamples, "confidence": CONFIDENCE, "seed": seed},
+        "test": test,
+        "metrics": {
+            name: _counts(metrics[name], results)
+            | {"rank": ranks.get(name)}
+            | figures[name]
+            | {"intervals": sure.intervals[name], "by_distortion": _by_distortion(scored, name)}
+            | ({"votes": _votes(scored, name, votes)} if votes else {})
+            for name in scored.scores
+        },
+        "pairs": [
+            pair._asdict() | dict(zip(("low", "high"), sure.differences[pair.first, pair.second], strict=True))
+            for pair in pairs
+        ],
+        "failures": [
+            {"image": str(result.row.image), "metric": result.metric, "reason": result.reason}
+            for result in results
+            if result.failed
+        ],
+    }
+    return plain(document)
+
+
+def _contents_within(scored: Scored, contents: Sequence[str]) -> int:
+    return len(within_contents(scored.mos, scored.mos, contents))
+
+
+def _warnings(images: int, units: int, unit: Unit, too_few: str | None) -> list[str]:
+    """Why what is said is not worth much."""
+    said = [too_few] if too_few else []
+    if units < LEAST_UNITS:
+        plural = f"{unit} is" if units == 1 else f"{unit}s are"
+        remedy = "; --resample image gives intervals for other images of these contents" if unit == "content" else ""
+        said.append(f"{units} {plural} too few to resample: no interval is given below {LEAST_UNITS}{remedy}")
+    if images < FEW_IMAGES:
+        low, high = _example(images)
+        said.append(
+            f"{images} images are few, {FEW_IMAGES} or more are expected: of a metric whose true SRCC is {EXAMPLE}, so "
+            f"many images show anything from {low:.2f} to {high:.2f}, and large differences often pass for chance"
+        )
+    return said
+
+
+def _example(images: int) -> tuple[float, float]:
+    """Where SRCCs of samples lie, by Fisher's transformation with Bonett and Wright's variance (2000)."""
+    half = NORMAL * math.sqrt((1 + EXAMPLE**2 / 2) / max(images - 3, 1))
+    return math.tanh(math.atanh(EXAMPLE) - half), math.tanh(math.atanh(EXAMPLE) + half)
+
+
+def _counts(metric: Metric, results: Sequence[Result]) -> dict[str, Any]:
+    own = [result for result in results if result.metric == metric.name]
+    return {
+        "higher_is_better": metric.higher_is_better,
+        "needs": metric.needs,
+        "origin": metric.origin,
+        "scored": sum(result.score is not None for result in own),
+        "left_out": sum(result.left_out for result in own),
+        "failed": sum(result.failed for result in own),
+    }
+
+
+def _figures(scored: Scored, name: str, contents: Sequence[str]) -> dict[str, float]:
+    found = agreement(scored.scores[name], scored.mos, contents)._asdict()
+    return {kind: value for kind, value in found.items() if kind not in ("images", "contents")}
+
+
+def _by_distortion(scored: Scored, name: str) -> dict[str, dict[str, float]]:
+    kinds = np.array([row.distortion or "" for row in scored.rows])
+    found = {}
+    for kind in sorted(set(kinds) - {""}):
+        own = np.flatnonzero(kinds == kind)
+        if len(own) >= LEAST_IMAGES:
+            found[str(kind)] = {"srcc": srcc(scored.scores[name][own], scored.mos[own]), "images": len(own)}
+    return found
+
+
+def _votes(scored: Scored, name: str, votes: Sequence[Vote]) -> dict[str, Any] | None:
+    place = {row.image: index for index, row in enumerate(scored.rows)}
+    usable = [vote for vote in votes if vote.first in place and vote.second in place]
+    if not usable:
+        return None
+    first, second = (scored.scores[name][[place[getattr(vote, side)] for vote in usable]] for side in Vote._fields[:2])
+    return vote_agreement(first, second, np.array([vote.share_first for vote in usable]))._asdict()
+
+
+def plain(value: Any) -> Any:
+    """The same as JSON can hold it: tuples as lists, numbers that are none as None."""
+    if isinstance(value, Mapping):
+        return {name: plain(entry) for name, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
