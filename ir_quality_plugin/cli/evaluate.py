@@ -31,13 +31,13 @@ def evaluate(
     reference: Annotated[Path | None, typer.Option(help="Folder of the clean images.")] = None,
     scorer: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="One of our scorers; repeat it for more; `irq weights ls` lists them."),
+        typer.Option(
+            metavar="NAME[=FILE]",
+            help="One of our scorers, with weights of your own (a file, or random); repeat it; `irq weights ls` lists.",
+        ),
     ] = None,
     pyiqa: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A pyiqa metric: psnr, ssim, ...; repeat it for more.")
-    ] = None,
-    weights: Annotated[
-        list[str] | None, typer.Option(metavar="SCORER=FILE", help="Weights of a scorer: a file, or random.")
     ] = None,
     match: Annotated[
         list[str] | None,
@@ -63,9 +63,9 @@ def evaluate(
     is 1. Several processes: torchrun --nproc_per_node 2 -m ir_quality_plugin evaluate ...
     """
     from ..data.folders import pair_folders
-    from ..evaluation.measures import check_needs
     from ..evaluation.run import Plan
     from ..evaluation.run import evaluate as run
+    from ..integrations.metric_requests import check_needs
 
     methods = named_folders(restored)
     check_needs(scorer or [], pyiqa or [], {"degraded": degraded is not None, "reference": reference is not None})
@@ -78,9 +78,8 @@ def evaluate(
     pairing = pair_folders(methods, degraded, reference, dict(_split(entry, "") for entry in match or []))
     plan = Plan(
         pairing,
-        tuple(dict.fromkeys(scorer or ())),
-        dict(_named("--weights", entry) for entry in weights or []),
-        tuple(dict.fromkeys(pyiqa or ())),
+        tuple(scorer or ()),
+        tuple(pyiqa or ()),
         scale,
         tile_px,
     )
@@ -111,13 +110,6 @@ def _split(entry: str, name: str) -> tuple[str, str]:
     """NAME=REST as (NAME, REST); (`name`, entry) where there is no name."""
     before, equals, after = entry.partition("=")
     return (before.strip(), after) if equals else (name, entry)
-
-
-def _named(option: str, entry: str) -> tuple[str, str]:
-    name, value = _split(entry, "")
-    if not name or not value:
-        raise UsageError(f"{option} {entry}: expected SCORER=FILE")
-    return name, value
 
 
 def finish(found: Evaluated, plan: Plan, folders: dict[str, Path], out: Path, as_json: bool) -> None:

@@ -16,8 +16,9 @@ from tqdm import tqdm
 from ..data.folders import DEGRADED, REFERENCE, Pairing
 from ..data.score_table import ScoreTable
 from ..errors import QualityPluginError, UsageError
+from ..integrations.metric import Metric, build_metrics
+from ..version import __version__
 from .judging import RESTORED, Item, judge
-from .measures import Measure, build_measures
 from .reading import read_ahead
 from .row_log import RowLog, stamp
 from .thumbnails import thumbnail
@@ -34,8 +35,7 @@ class Plan:
 
     Attributes:
         pairing: which files belong together.
-        scorers: names of the catalogue.
-        weights: by scorer, where they are not the default ones.
+        scorers: names of the catalogue, or NAME=FILE.
         pyiqa: names of pyiqa's metrics.
         scale: factor that every restored image must have; None for any whole one.
         tile_px: above tile_px**2 pixels an image is scored by tiles; 0 for never.
@@ -43,7 +43,6 @@ class Plan:
 
     pairing: Pairing
     scorers: tuple[str, ...]
-    weights: dict[str, str]
     pyiqa: tuple[str, ...]
     scale: int | None = None
     tile_px: int = 2048
@@ -55,7 +54,7 @@ class Evaluated:
 
     Attributes:
         table: all scores and failures.
-        measures: the metrics, in order.
+        metrics: the metrics, in order.
         factors: number of files by the factor of their degraded input; 0 where it is no whole number.
         tiled: number of files that were scored by tiles.
         thumbnails: by image, as the source of an <img>.
@@ -64,7 +63,7 @@ class Evaluated:
     """
 
     table: ScoreTable
-    measures: list[Measure]
+    metrics: list[Metric]
     factors: dict[int, int] = field(default_factory=dict)
     tiled: int = 0
     thumbnails: dict[str, str] = field(default_factory=dict)
@@ -103,8 +102,8 @@ def evaluate(
     on_cpu = device.startswith("cpu") or not torch.accelerator.is_available()
     state = PartialState(cpu=on_cpu, timeout=PATIENCE)
     place = state.device if device == "auto" else torch.device(device)
-    measures = build_measures(plan.scorers, plan.weights, plan.pyiqa, place)
-    log = RowLog(out / ROWS, options_of(plan, measures))
+    metrics = list(build_metrics(plan.scorers, plan.pyiqa, place).values())
+    log = RowLog(out / ROWS, options_of(plan, metrics))
     if state.is_main_process:
         refuse_strangers(out, log)
         log.prepare(restart)
@@ -116,17 +115,18 @@ def evaluate(
     if state.is_main_process and len(left) < len(items):
         say(f"{len(items) - len(left)} of {len(items)} files are scored already, in {log.folder}")
     began = time.perf_counter()
-    Session(plan, measures, log, number, workers, place, state.process_index, state.num_processes).score(left)
+    Session(plan, metrics, log, number, workers, place, state.process_index, state.num_processes).score(left)
     state.wait_for_everyone()
     if not state.is_main_process:
         return None
-    return collect(items, plan, measures, log, len(left), time.perf_counter() - began)
+    return collect(items, plan, metrics, log, len(left), time.perf_counter() - began)
 
 
-def options_of(plan: Plan, measures: Sequence[Measure]) -> dict[str, Any]:
+def options_of(plan: Plan, metrics: Sequence[Metric]) -> dict[str, Any]:
     """What a logged row depends on, beside its files: methods can be added to a run, metrics cannot."""
     return {
-        "metrics": {measure.name: measure.about for measure in measures},
+        "version": __version__,
+        "metrics": {metric.name: metric.about for metric in metrics},
         "scale": plan.scale,
         "tile_px": plan.tile_px,
     }
@@ -184,7 +184,7 @@ class Session:
 
     Attributes:
         plan: what is to be evaluated.
-        measures: the metrics.
+        metrics: the metrics.
         log: where rows go.
         number: of this call; its rows have files of their own.
         workers: threads that read images ahead.
@@ -194,7 +194,7 @@ class Session:
     """
 
     plan: Plan
-    measures: list[Measure]
+    metrics: list[Metric]
     log: RowLog
     number: int
     workers: int
@@ -210,7 +210,7 @@ class Session:
         pictured: set[str] = set()
         with self.log.writer(self.number, self.process) as rows, torch.inference_mode():
             for item, read in self.track(read_ahead(mine, self.roles, self.workers), len(mine), len(left)):
-                judgement = judge(item, read, self.measures, self.plan.scale, self.plan.tile_px, self.device)
+                judgement = judge(item, read, self.metrics, self.plan.scale, self.plan.tile_px, self.device)
                 restored = read[RESTORED]
                 picture = "" if item.image in pictured or isinstance(restored, Exception) else thumbnail(restored)
                 pictured |= {item.image} if picture else set()
@@ -230,7 +230,7 @@ class Session:
     @property
     def roles(self) -> list[str]:
         """Which files of an item must be read."""
-        needed = {measure.needs for measure in self.measures if measure.needs}
+        needed = {metric.needs for metric in self.metrics if metric.needs}
         if self.plan.scale and DEGRADED in self.plan.pairing.files:
             needed.add(DEGRADED)
         return [RESTORED, *sorted(needed)]
@@ -245,14 +245,14 @@ class Session:
 
 
 def collect(
-    items: Sequence[Item], plan: Plan, measures: list[Measure], log: RowLog, scored_now: int, seconds: float
+    items: Sequence[Item], plan: Plan, metrics: list[Metric], log: RowLog, scored_now: int, seconds: float
 ) -> Evaluated:
     """Put the rows of the present items together, the newest of each.
 
     Raises:
         QualityPluginError: an item has no row: another process died, or the log was changed meanwhile.
     """
-    pairing, names = plan.pairing, tuple(measure.name for measure in measures)
+    pairing, names = plan.pairing, tuple(metric.name for metric in metrics)
     table = ScoreTable.empty(pairing.images, pairing.methods, names)
     rows = {image: row for row, image in enumerate(table.images)}
     columns = {method: column for column, method in enumerate(table.methods)}
@@ -281,4 +281,4 @@ def collect(
     for factor, _ in factors.values():
         counts[factor] = counts.get(factor, 0) + 1
     tiled = sum(tiles > 1 for _, tiles in factors.values())
-    return Evaluated(table, measures, dict(sorted(counts.items())), tiled, thumbnails, scored_now, seconds)
+    return Evaluated(table, metrics, dict(sorted(counts.items())), tiled, thumbnails, scored_now, seconds)

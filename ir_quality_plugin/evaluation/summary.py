@@ -11,6 +11,7 @@ import numpy as np
 
 from ..data.folders import RULE, Pairing
 from ..data.score_table import DIGITS
+from ..integrations.metric import Metric
 from ..metrics.intervals import RESAMPLES
 from ..metrics.paired import (
     CONFIDENCE,
@@ -24,7 +25,6 @@ from ..metrics.paired import (
 )
 from ..models.card import RANDOM
 from ..version import __version__
-from .measures import Measure
 from .run import Evaluated
 
 SEED = 0
@@ -48,9 +48,9 @@ def summarise(found: Evaluated, pairing: Pairing, folders: Mapping[str, Path], s
     table, failed = found.table, found.table.failed_files()
     oriented = table.scores.copy()
     metrics: dict[str, Any] = {}
-    for index, measure in enumerate(found.measures):
-        metrics[measure.name] = _of_metric(measure, table.scores[index], table.methods)
-        oriented[index] *= 1 if measure.higher_is_better else -1
+    for index, metric in enumerate(found.metrics):
+        metrics[metric.name] = _of_metric(metric, table.scores[index], table.methods)
+        oriented[index] *= 1 if metric.higher_is_better else -1
     overall, within = agreement_of_metrics(oriented)
     failures = [
         {"image": image, "method": method, "metric": metric, "reason": reason}
@@ -87,15 +87,15 @@ def summarise(found: Evaluated, pairing: Pairing, folders: Mapping[str, Path], s
     )
 
 
-def _of_metric(measure: Measure, scores: np.ndarray, methods: Sequence[str]) -> dict[str, Any]:
+def _of_metric(metric: Metric, scores: np.ndarray, methods: Sequence[str]) -> dict[str, Any]:
     described = dict(zip(methods, describe_methods(scores, SEED), strict=True))
-    pairs = duels(scores, methods, measure.higher_is_better, SEED)
+    pairs = duels(scores, methods, metric.higher_is_better, SEED)
     ranks = rank([method for method in methods if described[method]], pairs)
     return {
-        "direction": "higher is better" if measure.higher_is_better else "lower is better",
-        "needs": measure.needs,
-        "about": measure.about,
-        "tiles": measure.combine if measure.tiled else "never",
+        "direction": "higher is better" if metric.higher_is_better else "lower is better",
+        "needs": metric.needs,
+        "about": metric.about,
+        "tiles": metric.combine if metric.tiled else "never",
         "methods": {
             method: _of_method(one, ranks[method]) if one else {"count": 0} for method, one in described.items()
         },
@@ -147,7 +147,7 @@ def _notes(found: Evaluated, unpaired: list[Any], failures: list[Any], scale: in
             f"{len(table.images)} images are few: intervals are rough below about {FEW}, and with fewer than "
             f"{LEAST_IMAGES} shared images no method is called better."
         )
-    random = [measure.name for measure in found.measures if measure.about.get("weights") == RANDOM]
+    random = [metric.name for metric in found.metrics if metric.about.get("weights") == RANDOM]
     if random:
         notes.append(f"{', '.join(random)}: random weights, whose scores mean nothing.")
     factors = {factor: count for factor, count in found.factors.items() if factor}

@@ -164,7 +164,7 @@ def test_one_method_alone_is_described_without_comparisons(run, folders, tmp_pat
         (("--scorer", "cvrkd-s"), "cvrkd-s needs --reference DIR"),
         (("--scorer", "ckdn"), "no weights of ckdn are at hand"),
         (("--tile-px", "100"), "expected at least 256"),
-        (("--weights", "ckdn-s"), "expected SCORER=FILE"),
+        (("--scorer", "ckdn-s="), "expected NAME, or NAME=FILE"),
         (("--match", "x4"), "expected {image} once"),
         (("--device", "nowhere"), "--device nowhere"),
         (("--scale", "0"), "scale"),
@@ -203,7 +203,7 @@ def test_a_method_can_be_added_and_another_metric_cannot(run, tmp_path):
     run("evaluate", *arguments(root, out))
     code, printed, err = run("evaluate", *arguments(root, out, "--restored", f"again={root / 'sharp'}"))
     assert code == 0 and "6 of 9 files are scored already" in err and "again" in printed
-    more = ("--weights", "ckdn-s=random")
+    more = ("--scorer", "ckdn-s=random")
     code, _, err = run("evaluate", *arguments(root, out, *more))
     assert code == 2 and "a run with other options: metrics was" in err
     assert run("evaluate", *arguments(root, out, *more, "--restart"))[0] == 0
