@@ -83,10 +83,15 @@ def evaluate(
         scale,
         tile_px,
     )
-    found = run(plan, out, device=device, workers=workers, restart=restart, say=lambda line: typer.echo(line, err=True))
-    if found is not None:
-        folders = {"degraded": degraded, "reference": reference, **methods}
-        finish(found, plan, {name: path for name, path in folders.items() if path}, out, as_json)
+    folders = {"degraded": degraded, "reference": reference, **methods}
+    with run(plan, out, device=device, workers=workers, restart=restart, say=said) as found:
+        if found is not None:
+            finish(found, plan, {name: path for name, path in folders.items() if path}, out, as_json)
+
+
+def said(line: str) -> None:
+    """Tell the user something on the error stream, at once."""
+    typer.echo(line, err=True)
 
 
 def named_folders(restored: list[str]) -> dict[str, Path]:
@@ -145,11 +150,11 @@ def show(summary: dict[str, Any]) -> None:
     for metric, about in summary["metrics"].items():
         typer.echo(f"\n{metric}, {about['direction']}")
         scored = {name: entry for name, entry in about["methods"].items() if entry["count"]}
-        sign = -1 if about["direction"].startswith("higher") else 1
-        for name, entry in sorted(scored.items(), key=lambda item: (item[1]["rank"], sign * item[1]["mean"])):
+        sign, last = -1 if about["direction"].startswith("higher") else 1, len(scored) + 1
+        for name, entry in sorted(scored.items(), key=lambda item: (item[1]["rank"] or last, sign * item[1]["mean"])):
             low, high = entry["interval"]
             typer.echo(
-                f"  {entry['rank']}  {one_line(name):{width}}  {entry['mean']:9.4f}  [{low:.4f}, {high:.4f}]  "
+                f"  {entry['rank'] or '-'}  {one_line(name):{width}}  {entry['mean']:9.4f}  [{low:.4f}, {high:.4f}]  "
                 f"{entry['count']} images"
             )
         for name in about["methods"]:
@@ -164,6 +169,8 @@ def speak_of_trouble(summary: dict[str, Any]) -> None:
     more = len(summary["unpaired"]) - SHOWN
     if more > 0:
         typer.echo(f"unpaired: {more} more, all in summary.json", err=True)
+    if summary["scale"]["unchecked_files"]:
+        typer.echo(f"irq: {next(note for note in summary['notes'] if note.startswith('--scale'))}", err=True)
     reasons: dict[tuple[str, str], str] = {}
     for failure in summary["failures"]:
         reasons.setdefault((failure["image"], failure["method"]), failure["reason"])

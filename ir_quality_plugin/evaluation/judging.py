@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..data.folders import DEGRADED, REFERENCE
+from ..data.score_table import DIGITS
 from ..errors import ImageError, ImageMemoryError
 from ..integrations.metric import Metric
 from ..nn.memory import ran_out_of_memory
@@ -42,14 +43,18 @@ class Judgement:
 
     Attributes:
         scores: by metric.
-        failures: the reason, by metric without a score.
+        failures: the reason, by metric that should have a score and has none.
+        missing: the reason, by metric whose partner image there is not; no failure.
         factor: by which the degraded image is smaller; 0 where it is unknown or no whole number.
+        unchecked: whether a scale was asked for that could not be checked, without a readable degraded image.
         tiles: number of tiles that the image was scored by.
     """
 
     scores: dict[str, float] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
     factor: int = 0
+    unchecked: bool = False
     tiles: int = 1
 
 
@@ -76,10 +81,17 @@ def judge(
         return Judgement(failures=dict.fromkeys((metric.name for metric in metrics), wrong))
     height, width = restored.shape[-2:]
     tiles, untiled = (tiles_of(height, width, side, factor or 1) for side in (tile_px, 0))
-    result = Judgement(factor=factor, tiles=len(tiles) if any(metric.tiled for metric in metrics) else 1)
+    result = Judgement(
+        factor=factor,
+        unchecked=bool(scale) and not isinstance(degraded, Tensor),
+        tiles=len(tiles) if any(metric.tiled for metric in metrics) else 1,
+    )
     placed: dict[str, Tensor] = {}
     for metric in metrics:
-        obstacle = _obstacle(metric, item, read, factor)
+        if metric.needs and metric.needs not in item.files:
+            result.missing[metric.name] = f"there is no {metric.needs} file of this image"
+            continue
+        obstacle = _obstacle(metric, read, factor)
         if obstacle:
             result.failures[metric.name] = obstacle
             continue
@@ -98,7 +110,7 @@ def judge(
             result.failures[metric.name] = _breakdown(error, restored)
         else:
             if math.isfinite(score):
-                result.scores[metric.name] = score
+                result.scores[metric.name] = float(f"{score:.{DIGITS}g}")  # once: all that follows sees the same value
             else:
                 result.failures[metric.name] = f"the score is {score}; look at the image and the weights"
     return result
@@ -116,12 +128,10 @@ def factor_of(restored: Tensor, degraded: Tensor) -> int:
     return factor if restored.shape[-2:] == tuple(factor * side for side in degraded.shape[-2:]) else 0
 
 
-def _obstacle(metric: Metric, item: Item, read: Read, factor: int) -> str | None:
+def _obstacle(metric: Metric, read: Read, factor: int) -> str | None:
     """Why a metric cannot even be asked."""
     if metric.needs is None:
         return None
-    if metric.needs not in item.files:
-        return f"there is no {metric.needs} file of this image"
     guide, restored = read[metric.needs], read[RESTORED]
     if isinstance(guide, ImageError):
         return str(guide)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -11,22 +13,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from ..data.folders import DEGRADED, REFERENCE, Pairing
+from ..data.results_folder import held
 from ..data.score_table import ScoreTable
-from ..errors import QualityPluginError, UsageError
+from ..errors import QualityPluginError
 from ..integrations.metric import Metric, build_metrics
 from ..version import __version__
 from .judging import RESTORED, Item, judge
+from .progress import followed
 from .reading import read_ahead
 from .row_log import RowLog, stamp
 from .thumbnails import thumbnail
 
 # Of waiting for the others: one process may have many large images left.
 PATIENCE = timedelta(days=7)
-OUTPUTS = ("scores.csv", "summary.json", "report.html")
-ROWS = "rows"
+ROWS, COMMAND = "rows", "evaluate"
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Evaluated:
         thumbnails: by image, as the source of an <img>.
         scored_now: number of files that this session scored; the others stood in the log.
         seconds: of this session's scoring.
+        unchecked: number of files whose scale was asked for and could not be checked.
     """
 
     table: ScoreTable
@@ -69,8 +72,14 @@ class Evaluated:
     thumbnails: dict[str, str] = field(default_factory=dict)
     scored_now: int = 0
     seconds: float = 0.0
+    unchecked: int = 0
 
 
+def _silent(line: str) -> None:
+    """Say nothing."""
+
+
+@contextmanager
 def evaluate(
     plan: Plan,
     out: Path,
@@ -78,9 +87,11 @@ def evaluate(
     device: str = "auto",
     workers: int = 2,
     restart: bool = False,
-    say: Callable[[str], None] = lambda line: None,
-) -> Evaluated | None:
+    say: Callable[[str], None] = _silent,
+) -> Iterator[Evaluated | None]:
     """Score every restored file once, on one process or many, going on where an earlier run was stopped.
+
+    The folder is held until the block is left, so that the results can be written into it.
 
     Args:
         plan: what is to be evaluated.
@@ -90,11 +101,11 @@ def evaluate(
         restart: throw an earlier run's log away.
         say: how lines reach the user; called on the first process alone.
 
-    Returns:
+    Yields:
         The scores on the first process; None on the others.
 
     Raises:
-        UsageError: an earlier run of other options, or a folder of other things.
+        UsageError: an earlier run of other options, another run at work, or a folder of other things.
         CheckpointError: weights that are missing, or a folder that cannot be written.
     """
     from accelerate import PartialState
@@ -104,22 +115,23 @@ def evaluate(
     place = state.device if device == "auto" else torch.device(device)
     metrics = list(build_metrics(plan.scorers, plan.pyiqa, place).values())
     log = RowLog(out / ROWS, options_of(plan, metrics))
-    if state.is_main_process:
-        refuse_strangers(out, log)
-        log.prepare(restart)
-        sweep(out)
-    state.wait_for_everyone()
-    items = items_of(plan.pairing)
-    left, number = unscored(items, log), log.next_session()
-    state.wait_for_everyone()
-    if state.is_main_process and len(left) < len(items):
-        say(f"{len(items) - len(left)} of {len(items)} files are scored already, in {log.folder}")
-    began = time.perf_counter()
-    Session(plan, metrics, log, number, workers, place, state.process_index, state.num_processes).score(left)
-    state.wait_for_everyone()
-    if not state.is_main_process:
-        return None
-    return collect(items, plan, metrics, log, len(left), time.perf_counter() - began)
+    with held(out, COMMAND) if state.is_main_process else nullcontext():
+        if state.is_main_process:
+            log.prepare(restart)
+        state.wait_for_everyone()
+        items, roles = items_of(plan.pairing), roles_of(plan, metrics)
+        left, number = unscored(items, roles, log), log.next_session()
+        state.wait_for_everyone()
+        if not state.is_main_process:
+            say = _silent
+        if len(left) < len(items):
+            say(f"{len(items) - len(left)} of {len(items)} files are scored already, in {log.folder}")
+        began = time.perf_counter()
+        session = Session(plan, metrics, roles, log, number, workers, place, state.process_index, state.num_processes)
+        session.score(left, say)
+        state.wait_for_everyone()
+        seconds = time.perf_counter() - began
+        yield collect(items, plan, metrics, roles, log, len(left), seconds) if state.is_main_process else None
 
 
 def options_of(plan: Plan, metrics: Sequence[Metric]) -> dict[str, Any]:
@@ -130,24 +142,6 @@ def options_of(plan: Plan, metrics: Sequence[Metric]) -> dict[str, Any]:
         "scale": plan.scale,
         "tile_px": plan.tile_px,
     }
-
-
-def refuse_strangers(out: Path, log: RowLog) -> None:
-    """Keep from writing over results that are not of an earlier run.
-
-    Raises:
-        UsageError: such a file is there.
-    """
-    strange = [name for name in OUTPUTS if (out / name).exists()]
-    if strange and not log.header.is_file():
-        raise UsageError(f"--out {out}: it holds a {strange[0]} of something else; expected a new folder")
-
-
-def sweep(out: Path) -> None:
-    """Remove what a kill left of a file that was being written."""
-    for name in OUTPUTS:
-        for path in out.glob(f".{name}.*.unfinished"):
-            path.unlink(missing_ok=True)
 
 
 def items_of(pairing: Pairing) -> list[Item]:
@@ -162,12 +156,20 @@ def items_of(pairing: Pairing) -> list[Item]:
     return items
 
 
-def unscored(items: Sequence[Item], log: RowLog) -> list[Item]:
-    """The items without a row of their present files; those that failed are tried again."""
+def roles_of(plan: Plan, metrics: Sequence[Metric]) -> list[str]:
+    """Which files of an item must be read."""
+    needed = {metric.needs for metric in metrics if metric.needs}
+    if plan.scale and DEGRADED in plan.pairing.files:
+        needed.add(DEGRADED)
+    return [RESTORED, *sorted(needed)]
+
+
+def unscored(items: Sequence[Item], roles: Sequence[str], log: RowLog) -> list[Item]:
+    """The items without a row of their present files; those that failed are tried again, a missing partner is none."""
     by_place = {(item.image, item.method): item for item in items}
     for row in log.read():
         item = by_place.get((row["image"], row["method"]))
-        if item is not None and not row["failures"] and row["files"] == stamp(item):
+        if item is not None and not row["failures"] and row["files"] == stamp(item, roles):
             del by_place[item.image, item.method]
     return list(by_place.values())
 
@@ -185,6 +187,7 @@ class Session:
     Attributes:
         plan: what is to be evaluated.
         metrics: the metrics.
+        roles: which files of an item are read.
         log: where rows go.
         number: of this call; its rows have files of their own.
         workers: threads that read images ahead.
@@ -195,6 +198,7 @@ class Session:
 
     plan: Plan
     metrics: list[Metric]
+    roles: list[str]
     log: RowLog
     number: int
     workers: int
@@ -202,14 +206,17 @@ class Session:
     process: int
     processes: int
 
-    def score(self, left: Sequence[Item]) -> None:
-        """Score this process's share of what is left, a row at a time."""
+    def score(self, left: Sequence[Item], say: Callable[[str], None]) -> None:
+        """Score this process's share of what is left, a row at a time; `say` hears how far it is."""
         mine = share_of(left, self.process, self.processes)
         if not mine:
             return
         pictured: set[str] = set()
+        work = read_ahead(mine, self.roles, self.workers)
+        if self.process == 0:
+            work = followed(work, len(mine), len(left), self.processes, say)
         with self.log.writer(self.number, self.process) as rows, torch.inference_mode():
-            for item, read in self.track(read_ahead(mine, self.roles, self.workers), len(mine), len(left)):
+            for item, read, files in work:
                 judgement = judge(item, read, self.metrics, self.plan.scale, self.plan.tile_px, self.device)
                 restored = read[RESTORED]
                 picture = "" if item.image in pictured or isinstance(restored, Exception) else thumbnail(restored)
@@ -220,32 +227,24 @@ class Session:
                         "method": item.method,
                         "scores": judgement.scores,
                         "failures": judgement.failures,
+                        "missing": judgement.missing,
                         "factor": judgement.factor,
+                        "unchecked": judgement.unchecked,
                         "tiles": judgement.tiles,
-                        "files": stamp(item),
+                        "files": files,
                         "thumbnail": picture,
                     }
                 )
 
-    @property
-    def roles(self) -> list[str]:
-        """Which files of an item must be read."""
-        needed = {metric.needs for metric in self.metrics if metric.needs}
-        if self.plan.scale and DEGRADED in self.plan.pairing.files:
-            needed.add(DEGRADED)
-        return [RESTORED, *sorted(needed)]
-
-    def track(self, pairs: Iterator[Any], mine: int, left: int) -> Iterator[Any]:
-        """Show rate and time left on the first process's terminal, for all processes together."""
-        hidden = None if self.process == 0 else True  # None: shown where there is a terminal
-        with tqdm(total=left, unit="file", desc="scoring", disable=hidden) as bar:
-            for done, pair in enumerate(pairs, start=1):
-                yield pair
-                bar.update(min(self.processes, left - bar.n) if done < mine else left - bar.n)
-
 
 def collect(
-    items: Sequence[Item], plan: Plan, metrics: list[Metric], log: RowLog, scored_now: int, seconds: float
+    items: Sequence[Item],
+    plan: Plan,
+    metrics: list[Metric],
+    roles: Sequence[str],
+    log: RowLog,
+    scored_now: int,
+    seconds: float,
 ) -> Evaluated:
     """Put the rows of the present items together, the newest of each.
 
@@ -256,8 +255,8 @@ def collect(
     table = ScoreTable.empty(pairing.images, pairing.methods, names)
     rows = {image: row for row, image in enumerate(table.images)}
     columns = {method: column for column, method in enumerate(table.methods)}
-    wanted = {(item.image, item.method): stamp(item) for item in items}
-    factors: dict[tuple[str, str], tuple[int, int]] = {}
+    wanted = {(item.image, item.method): stamp(item, roles) for item in items}
+    found: dict[tuple[str, str], tuple[int, int, bool]] = {}
     thumbnails: dict[str, str] = {}
     for row in log.read():
         place = row["image"], row["method"]
@@ -266,19 +265,25 @@ def collect(
         at = rows[place[0]], columns[place[1]]
         table.present[at] = True
         table.scores[(slice(None), *at)] = [row["scores"].get(name, np.nan) for name in names]
-        for name in names:
-            table.reasons.pop((name, *place), None)
-        table.reasons.update({(name, *place): reason for name, reason in row["failures"].items()})
-        factors[place] = row["factor"], row["tiles"]
+        for reasons, own in ((table.reasons, row["failures"]), (table.missing, row["missing"])):
+            for name in names:
+                reasons.pop((name, *place), None)
+            reasons.update({(name, *place): reason for name, reason in own.items()})
+        found[place] = row["factor"], row["tiles"], row["unchecked"]
         if row["thumbnail"]:
             thumbnails.setdefault(place[0], row["thumbnail"])
-    if len(factors) < len(items):
+    if len(found) < len(items):
         raise QualityPluginError(
-            f"{len(items) - len(factors)} of {len(items)} files have no row in {log.folder}, or changed while they "
+            f"{len(items) - len(found)} of {len(items)} files have no row in {log.folder}, or changed while they "
             "were scored; call it again to go on"
         )
-    counts: dict[int, int] = {}
-    for factor, _ in factors.values():
-        counts[factor] = counts.get(factor, 0) + 1
-    tiled = sum(tiles > 1 for _, tiles in factors.values())
-    return Evaluated(table, metrics, dict(sorted(counts.items())), tiled, thumbnails, scored_now, seconds)
+    return Evaluated(
+        table,
+        metrics,
+        dict(sorted(Counter(factor for factor, _, _ in found.values()).items())),
+        sum(tiles > 1 for _, tiles, _ in found.values()),
+        thumbnails,
+        scored_now,
+        seconds,
+        sum(unchecked for _, _, unchecked in found.values()),
+    )

@@ -39,7 +39,8 @@ def test_what_a_metric_misses_fails_that_metric_alone():
     assert found.failures["degraded"] == "degraded.png is empty"
     assert "reference is 63x63 and restored 64x64 pixels" in found.failures["reference"]
     found = judged({"restored": image(64)}, metrics, files={"restored": FILES["restored"]})
-    assert found.failures["degraded"] == "there is no degraded file of this image"
+    assert found.missing["degraded"] == "there is no degraded file of this image"
+    assert not found.failures and found.scores == {"blind": 0.5}
 
 
 def test_a_clean_image_of_any_size_does_for_what_is_not_aligned():
@@ -105,3 +106,15 @@ def test_scorers_and_pyiqas_metrics_are_called_alike_each_in_its_own_direction()
     assert found.scores["psnr"] == pytest.approx(expected)
     found = judged({"restored": image(64, 8), "reference": image(64, 8), "degraded": image(64, 8)}, [metrics["gmsd"]])
     assert found.scores or "pyiqa's gmsd cannot score 64x8 pixels" in found.failures["gmsd"]
+
+
+def test_a_scale_that_cannot_be_checked_is_said():
+    for read in ({"restored": image(64)}, {"restored": image(64), "degraded": ImageError("it is empty")}):
+        found = judged(read, [metric()], scale=4)
+        assert found.scores == {"m": 0.5} and found.unchecked
+    assert not judged({"restored": image(64), "degraded": image(16)}, [metric()], scale=4).unchecked
+    assert not judged({"restored": image(64)}, [metric()]).unchecked
+
+
+def test_a_score_is_rounded_once():
+    assert judged({"restored": image(64)}, [metric(call=lambda *_: 0.123456789)]).scores == {"m": 0.123457}
