@@ -8,7 +8,6 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ..checkpoints.write import whole
 from ..errors import CheckpointError, UsageError
 
 OUTPUTS = ("scores.csv", "summary.json", "report.html")
@@ -49,8 +48,7 @@ def held(out: Path, command: str) -> Iterator[None]:
         for name in OUTPUTS:
             for path in out.glob(f".{name}.*.unfinished"):
                 path.unlink(missing_ok=True)
-        with whole(out / OWNER) as unfinished:
-            unfinished.write_text(command)
+        (out / OWNER).write_text(command)
         yield
     finally:
         lock.release()
@@ -58,6 +56,6 @@ def held(out: Path, command: str) -> Iterator[None]:
 
 def _owner(out: Path) -> str | None:
     """Whose results lie there; None where there are none."""
-    if (out / OWNER).is_file():
-        return (out / OWNER).read_text().strip()
+    if (out / OWNER).is_file() and (named := (out / OWNER).read_text()):  # empty where a kill fell between
+        return named
     return next((f"something else (a {name})" for name in OUTPUTS if (out / name).exists()), None)

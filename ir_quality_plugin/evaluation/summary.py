@@ -160,16 +160,16 @@ def _notes(
         )
     if found.unchecked:
         notes.append(
-            f"--scale {scale} could not be checked on {found.unchecked} files: their degraded image is missing or cannot be "
-            "read."
+            f"--scale {scale} could not be checked on {found.unchecked} files: their degraded image is missing, or "
+            "cannot be read."
         )
     unranked = sorted(
         {method for about in metrics.values() for method, one in about["methods"].items() if one.get("rank", 0) is None}
     )
     if unranked and len(table.methods) > 1:
         notes.append(
-            f"{', '.join(unranked)}: not ranked by every metric. Ranks compare on the images that all ranked methods have; "
-            f"it takes {LEAST_IMAGES} of them, and half as many scores as the best covered method has."
+            f"{', '.join(unranked)}: not ranked by every metric. Ranks compare on the images that all ranked methods "
+            f"have; it takes {LEAST_IMAGES} of them, and half as many scores as the best covered method has."
         )
     if unpaired:
         notes.append(f"{len(unpaired)} files or partners are unpaired. Names are paired by {RULE}, or by --match.")

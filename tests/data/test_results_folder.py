@@ -36,9 +36,9 @@ def test_a_second_run_is_refused_and_a_killed_one_holds_nothing(tmp_path):
 def test_another_commands_results_are_not_written_over(tmp_path):
     with held(tmp_path / "out", "benchmark"):
         pass
-    with pytest.raises(UsageError, match="holds results of benchmark; expected a new folder"):
-        with held(tmp_path / "out", "evaluate"):
-            pass
+    message = "holds results of benchmark; expected a new folder"
+    with pytest.raises(UsageError, match=message), held(tmp_path / "out", "evaluate"):
+        pass
     (tmp_path / "summary.json").write_text("{}")
     with pytest.raises(UsageError, match=r"something else \(a summary.json\)"), held(tmp_path, "benchmark"):
         pass

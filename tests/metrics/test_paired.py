@@ -91,7 +91,7 @@ def test_methods_that_chance_may_part_share_a_rank():
     scores = noise + np.array([2.0, 2.0, 0.0])
     found = rank(scores, "abc", higher_is_better=True)
     assert found == {"a": 1, "b": 1, "c": 3}
-    found = rank("abc", duels(scores, "abc", higher_is_better=False))
+    found = rank(scores, "abc", higher_is_better=False)
     assert found == {"a": 2, "b": 2, "c": 1}
 
 
@@ -139,9 +139,7 @@ def test_methods_that_do_not_differ_are_seldom_called_better_however_many_pairs_
 
 
 def test_holms_adjustment_by_hand():
-    gains = np.array(
-        [[0.0, 1.0, 5.0], [0.3, 0.9, 5.2], [0.1, 0.7, 4.7], [-0.2, 1.4, 5.1], [0.2, 0.2, 4.9], [0, 0.5, 5]]
-    )
+    gains = np.random.default_rng(3).normal(size=(9, 3)) + np.array([0.0, 0.7, 2.0])
     found = sorted(duels(gains, "abc", higher_is_better=True), key=lambda duel: duel.p)
     expected = np.maximum.accumulate([3 * found[0].p, 2 * found[1].p, found[2].p])
     np.testing.assert_allclose([duel.p_adjusted for duel in found], expected)
