@@ -76,13 +76,7 @@ def evaluate(
     if device != "auto":
         check_device(device)
     pairing = pair_folders(methods, degraded, reference, dict(_split(entry, "") for entry in match or []))
-    plan = Plan(
-        pairing,
-        tuple(scorer or ()),
-        tuple(pyiqa or ()),
-        scale,
-        tile_px,
-    )
+    plan = Plan(pairing, tuple(scorer or ()), tuple(pyiqa or ()), scale, tile_px)
     folders = {"degraded": degraded, "reference": reference, **methods}
     with run(plan, out, device=device, workers=workers, restart=restart, say=said) as found:
         if found is not None:

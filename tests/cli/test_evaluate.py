@@ -12,6 +12,7 @@ from PIL import Image
 
 import ir_quality_plugin as irq
 from ir_quality_plugin.data.images import read_image
+from ir_quality_plugin.data.results_folder import held
 
 
 @pytest.fixture
@@ -248,3 +249,35 @@ def test_too_little_memory_to_decode_an_image_is_said_and_the_others_are_scored(
     code, _, err = run("evaluate", *arguments(folders, tmp_path / "out"))
     assert code == 1 and "1 of 8 files could not be scored" in err
     assert "too little memory for its pixels; cut it into tiles" in err
+
+
+def test_a_file_that_is_replaced_while_it_is_scored_is_no_finished_row(run, folders, tmp_path, monkeypatch):
+    replaced, other = folders / "sharp" / "im_002.png", (folders / "soft" / "im_001_x4.png").read_bytes()
+
+    def read(path):
+        image = read_image(path)
+        if path == replaced:
+            path.write_bytes(other)
+        return image
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ir_quality_plugin.evaluation.reading.read_image", read)
+        code, _, err = run("evaluate", *arguments(folders, tmp_path / "out"))
+    assert code == 1 and "1 of 8 files have no row" in err and "call it again" in err
+    code, _, err = run("evaluate", *arguments(folders, tmp_path / "out"))
+    assert code == 0 and "7 of 8 files are scored already" in err
+
+
+def test_a_second_run_at_once_is_refused(run, folders, tmp_path):
+    with held(tmp_path / "out", "evaluate"):
+        code, _, err = run("evaluate", *arguments(folders, tmp_path / "out"))
+    assert code == 2 and "another run is writing there" in err
+    assert not (tmp_path / "out" / "rows").exists()
+
+
+def test_added_folders_rename_no_image_and_score_nothing_twice(run, folders, tmp_path):
+    only = ["--restored", f"soft={folders / 'soft'}", "--scorer", "teacheriqa-s=random", "--out", tmp_path / "out"]
+    run("evaluate", *only)
+    more = ["--restored", f"sharp={folders / 'sharp'}", "--degraded", folders / "degraded"]
+    _, _, err = run("evaluate", *only, *more)
+    assert "4 of 8 files are scored already" in err

@@ -50,7 +50,7 @@ def write(folder, images=30, methods=METHODS, spoil=lambda table: None):
     files = {method: dict.fromkeys(names, paths[index]) for index, method in enumerate(methods)}
     files["degraded"] = dict.fromkeys(names, paths[3])
     pairing = Pairing(names, methods, files, (Unpaired("second", "lost.png", "no method restored it"),))
-    about = {"kind": "pyiqa", "range": ""}
+    about = {"kind": "pyiqa", "version": "0.1", "range": ""}
     metrics = [Called(name=name, higher_is_better=higher, about=about) for name, higher in NAMES.items()]
     small = thumbnail(torch.rand(3, 90, 120))
     found = Evaluated(table, metrics, {4: images}, 0, dict.fromkeys(names, small))
