@@ -15,6 +15,7 @@ from ..integrations.metric import Metric
 from ..metrics.intervals import CONFIDENCE, RESAMPLES
 from ..metrics.paired import (
     LEAST_IMAGES,
+    LEAST_SHARE,
     Distribution,
     Duel,
     agreement_of_metrics,
@@ -74,7 +75,12 @@ def summarise(found: Evaluated, pairing: Pairing, folders: Mapping[str, Path], s
                 "order_within_images": within.tolist(),
             },
             "interval": {"confidence": CONFIDENCE, "resamples": RESAMPLES, "seed": SEED, "kind": "bootstrap by image"},
-            "better": {"test": "paired t-test, and an interval without zero", "adjusted": "Holm, over pairs by metric"},
+            "better": {
+                "test": "paired t-test, and an interval without zero",
+                "adjusted": "Holm, over pairs by metric",
+                "least_images": LEAST_IMAGES,
+                "least_share": LEAST_SHARE,
+            },
             "scale": {
                 "asked": scale,
                 "files_by_factor": {str(key): count for key, count in found.factors.items()},
