@@ -59,9 +59,9 @@ def raw_rate(folders: dict[str, Path]) -> float:
 def evaluation_rate(folders: dict[str, Path], out: Path) -> float:
     """Files a second of `irq evaluate`, reading, thumbnails and the log included."""
     methods = {name: folder for name, folder in folders.items() if name != "degraded"}
-    plan = Plan(pair_folders(methods, folders["degraded"]), ("ckdn-s",), {}, ())
-    found = evaluate(plan, out, restart=True)
-    return found.scored_now / found.seconds if found else float("nan")
+    plan = Plan(pair_folders(methods, folders["degraded"]), ("ckdn-s",), ())
+    with evaluate(plan, out, restart=True) as found:
+        return found.scored_now / found.seconds if found else float("nan")
 
 
 def main() -> None:

@@ -18,6 +18,10 @@ class ImageError(QualityPluginError, ValueError):
     """An image or a tensor of images that cannot be scored: unreadable, wrong type, range, shape or size."""
 
 
+class ImageMemoryError(ImageError):
+    """A sound image that the machine had no memory for: smaller tiles, crops or another device may do."""
+
+
 class MissingInputError(UsageError):
     """A scorer that was not given what it judges against: the degraded input or a clean reference."""
 

@@ -1,11 +1,25 @@
-"""Folders of small images for the tests of `irq evaluate`, and the calls that evaluate them."""
+"""Folders of small images for the tests of `irq evaluate`, calls that evaluate them, and a metric of any function."""
 
 import sys
 
 import numpy as np
+import torch
 from PIL import Image
 
+from ir_quality_plugin.integrations.metric import Metric
+
 METHODS = ("sharp", "soft")
+
+
+class Called(Metric):
+    """A metric of one's own: from a restored image and what it is judged against to a number."""
+
+    def __init__(self, call=lambda restored, guide: 0.5, needs=None, name="m", higher_is_better=True, **more):
+        super().__init__(name, "a test", needs, higher_is_better, **more)
+        self.call = call
+
+    def _score(self, restored, guide):
+        return torch.tensor([self.call(restored, guide)], dtype=torch.float64)
 
 
 def write_folders(root, images=6, side=64):

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from ..data.labels import LabelTable
     from ..engine.benchmark import Result
 
-OPTIONS = "benchmark.json"
-RESULTS = ("scores.csv", "summary.json", "report.html")
 FIGURES = {"srcc": "SRCC", "srcc_within": "within content", "krcc": "KRCC", "plcc_logistic": "PLCC, logistic"}
 COLUMNS = ("image", "content", "distortion", "mos", "metric", "score", "reason")
 
@@ -67,47 +65,47 @@ def benchmark(
     Every metric is built once and all score an image while it is in memory. They are compared on the images that every
     one of them scored. An image that cannot be scored is listed with its reason, and the exit code is 1.
     """
+    from ..data.results_folder import held
     from ..data.votes import read_votes
     from ..engine.benchmark import in_common, missing_inputs, score_table
     from ..engine.benchmark_summary import summarise
+    from ..evaluation.progress import followed
     from ..integrations.metric import build_metrics
     from ..report.benchmark_page import Seen, write_benchmark_page
-    from .score import check_device
+    from .score import check_device, echo_line
 
     options = {
         "labels": labels, "set": layout, "images": images, "degraded": degraded, "reference": reference, "votes": votes,
         "scorer": scorer, "pyiqa": pyiqa, "resample": resample.value, "resamples": resamples, "seed": seed,
     }  # fmt: skip
-    check_out(out)
-    claim(out, options)
     table = judged_images(labels, layout, images, degraded, reference)
     cast = read_votes(votes, table) if votes else []
     metrics = build_metrics(scorer or [], pyiqa or [], check_device(device))
     looked = [folder for folder in (reference, degraded, images, labels and labels.parent) if folder]
-    for line in (*table.notes, *missing_inputs(table, metrics, looked)):
-        typer.echo(f"irq: {line}", err=True)
-    write_json(out / OPTIONS, plain_options(options))
-    results = score_table(table, metrics, device, track)
-    write_scores(out / "scores.csv", table, results)
-    document = summarise(table, metrics, results, cast, resample.value, resamples, seed)
-    write_json(out / "summary.json", document)
-    scored = in_common(table, metrics, results)
-    page = write_benchmark_page(
-        out / "report.html",
-        document,
-        Seen([row.image for row in scored.rows], scored.mos, scored.scores),
-        f"irq benchmark {__version__}, {date.today()}",
-    )
+    with held(out, "benchmark", {name: plain(value) for name, value in options.items()}):
+        for line in (*table.notes, *missing_inputs(table, metrics, looked)):
+            echo_line(line)
+        results = score_table(table, metrics, device, lambda work: followed(work, len(work), echo_line, unit="image"))
+        write_scores(out / "scores.csv", table, results)
+        document = summarise(table, metrics, results, cast, resample.value, resamples, seed)
+        write_json(out / "summary.json", document)
+        scored = in_common(table, metrics, results)
+        page = write_benchmark_page(
+            out / "report.html",
+            document,
+            Seen([row.image for row in scored.rows], scored.mos, scored.scores),
+            f"irq benchmark {__version__}, {date.today()}",
+        )
     if as_json:
         typer.echo(json.dumps(document, indent=1))
     else:
         show(document)
         typer.echo(f"The page: {page}")
     for line in document["warnings"]:
-        typer.echo(f"irq: {line}", err=True)
+        echo_line(line)
     failed = len(document["failures"])
     if failed:
-        typer.echo(f"irq: {failed} of {len(results)} scores failed; {out / 'scores.csv'} has the reasons", err=True)
+        echo_line(f"{failed} of {len(results)} scores failed; {out / 'scores.csv'} has the reasons")
         raise typer.Exit(1)
 
 
@@ -140,45 +138,9 @@ def read_set(labels: Path | None, layout: str | None, images: Path | None) -> La
     return read_labels(str(layout), images)
 
 
-def check_out(out: Path) -> None:
-    """Make the folder of the results, before any work is done for it."""
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"--out {out}: it is a file; expected a folder")
-    out.mkdir(parents=True, exist_ok=True)
-
-
-def plain_options(options: dict[str, Any]) -> dict[str, Any]:
+def plain(value: Any) -> Any:
     """What makes two runs the same, as JSON holds it."""
-    return {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in options.items()}
-
-
-def claim(out: Path, options: dict[str, Any]) -> None:
-    """Refuse a folder that holds results of anything but the same run.
-
-    Raises:
-        UsageError: names what is there, or the options that differ.
-    """
-    there = [name for name in RESULTS if (out / name).exists()]
-    if not there:
-        return
-    try:
-        earlier = json.loads((out / OPTIONS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        earlier = None
-    remedy = "expected an empty folder, or that of the same run; give another --out, or remove it"
-    if not isinstance(earlier, dict):
-        raise UsageError(f"--out {out} holds {', '.join(there)} of another command; {remedy}")
-    now = plain_options(options)
-    changed = [f"--{name} was {earlier.get(name)}" for name in now if earlier.get(name) != now[name]]
-    if changed:
-        raise UsageError(f"--out {out} holds results of other options ({'; '.join(changed)}); {remedy}")
-
-
-def track(work: Sequence[Any]) -> Any:
-    """Show progress on the error stream where that is a terminal."""
-    from tqdm import tqdm
-
-    return tqdm(work, desc="scoring", unit="image", disable=None, leave=False)
+    return str(value.resolve()) if isinstance(value, Path) else value
 
 
 def write_scores(path: Path, table: LabelTable, results: Sequence[Result]) -> None:

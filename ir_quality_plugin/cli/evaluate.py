@@ -31,13 +31,13 @@ def evaluate(
     reference: Annotated[Path | None, typer.Option(help="Folder of the clean images.")] = None,
     scorer: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="One of our scorers; repeat it for more; `irq weights ls` lists them."),
+        typer.Option(
+            metavar="NAME[=FILE]",
+            help="One of our scorers, with weights of your own (a file, or random); repeat it; `irq weights ls` lists.",
+        ),
     ] = None,
     pyiqa: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A pyiqa metric: psnr, ssim, ...; repeat it for more.")
-    ] = None,
-    weights: Annotated[
-        list[str] | None, typer.Option(metavar="SCORER=FILE", help="Weights of a scorer: a file, or random.")
     ] = None,
     match: Annotated[
         list[str] | None,
@@ -63,9 +63,9 @@ def evaluate(
     is 1. Several processes: torchrun --nproc_per_node 2 -m ir_quality_plugin evaluate ...
     """
     from ..data.folders import pair_folders
-    from ..evaluation.measures import check_needs
     from ..evaluation.run import Plan
     from ..evaluation.run import evaluate as run
+    from ..integrations.metric_requests import check_needs
 
     methods = named_folders(restored)
     check_needs(scorer or [], pyiqa or [], {"degraded": degraded is not None, "reference": reference is not None})
@@ -76,18 +76,16 @@ def evaluate(
     if device != "auto":
         check_device(device)
     pairing = pair_folders(methods, degraded, reference, dict(_split(entry, "") for entry in match or []))
-    plan = Plan(
-        pairing,
-        tuple(dict.fromkeys(scorer or ())),
-        dict(_named("--weights", entry) for entry in weights or []),
-        tuple(dict.fromkeys(pyiqa or ())),
-        scale,
-        tile_px,
-    )
-    found = run(plan, out, device=device, workers=workers, restart=restart, say=lambda line: typer.echo(line, err=True))
-    if found is not None:
-        folders = {"degraded": degraded, "reference": reference, **methods}
-        finish(found, plan, {name: path for name, path in folders.items() if path}, out, as_json)
+    plan = Plan(pairing, tuple(scorer or ()), tuple(pyiqa or ()), scale, tile_px)
+    folders = {"degraded": degraded, "reference": reference, **methods}
+    with run(plan, out, device=device, workers=workers, restart=restart, say=said) as found:
+        if found is not None:
+            finish(found, plan, {name: path for name, path in folders.items() if path}, out, as_json)
+
+
+def said(line: str) -> None:
+    """Tell the user something on the error stream, at once."""
+    typer.echo(line, err=True)
 
 
 def named_folders(restored: list[str]) -> dict[str, Path]:
@@ -111,13 +109,6 @@ def _split(entry: str, name: str) -> tuple[str, str]:
     """NAME=REST as (NAME, REST); (`name`, entry) where there is no name."""
     before, equals, after = entry.partition("=")
     return (before.strip(), after) if equals else (name, entry)
-
-
-def _named(option: str, entry: str) -> tuple[str, str]:
-    name, value = _split(entry, "")
-    if not name or not value:
-        raise UsageError(f"{option} {entry}: expected SCORER=FILE")
-    return name, value
 
 
 def finish(found: Evaluated, plan: Plan, folders: dict[str, Path], out: Path, as_json: bool) -> None:
@@ -153,11 +144,11 @@ def show(summary: dict[str, Any]) -> None:
     for metric, about in summary["metrics"].items():
         typer.echo(f"\n{metric}, {about['direction']}")
         scored = {name: entry for name, entry in about["methods"].items() if entry["count"]}
-        sign = -1 if about["direction"].startswith("higher") else 1
-        for name, entry in sorted(scored.items(), key=lambda item: (item[1]["rank"], sign * item[1]["mean"])):
+        sign, last = -1 if about["direction"].startswith("higher") else 1, len(scored) + 1
+        for name, entry in sorted(scored.items(), key=lambda item: (item[1]["rank"] or last, sign * item[1]["mean"])):
             low, high = entry["interval"]
             typer.echo(
-                f"  {entry['rank']}  {one_line(name):{width}}  {entry['mean']:9.4f}  [{low:.4f}, {high:.4f}]  "
+                f"  {entry['rank'] or '-'}  {one_line(name):{width}}  {entry['mean']:9.4f}  [{low:.4f}, {high:.4f}]  "
                 f"{entry['count']} images"
             )
         for name in about["methods"]:
@@ -172,6 +163,8 @@ def speak_of_trouble(summary: dict[str, Any]) -> None:
     more = len(summary["unpaired"]) - SHOWN
     if more > 0:
         typer.echo(f"unpaired: {more} more, all in summary.json", err=True)
+    if summary["scale"]["unchecked_files"]:
+        typer.echo(f"irq: {next(note for note in summary['notes'] if note.startswith('--scale'))}", err=True)
     reasons: dict[tuple[str, str], str] = {}
     for failure in summary["failures"]:
         reasons.setdefault((failure["image"], failure["method"]), failure["reason"])

@@ -11,8 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from ..version import __version__
-from .progress import track
-from .score import check_device, one_line
+from .score import check_device, echo_line, one_line
 
 SHOWN = 5
 
@@ -61,7 +60,8 @@ def probe(
     """
     from ..engine.gaming import Attack
     from ..engine.probe_plan import Plan
-    from ..engine.probe_run import probe_folder
+    from ..engine.probe_run import probed_folder
+    from ..evaluation.progress import followed
     from ..integrations.metric import build_metrics
     from ..report.probe_page import write_probe_page
 
@@ -69,8 +69,14 @@ def probe(
     patterns = {name: pattern for name, _, pattern in (entry.rpartition("=") for entry in match or [])}
     plan = Plan(images, degraded, reference, attack, side, limit, patterns)
     metrics = build_metrics(scorer or [], pyiqa or [], check_device(device))
-    document, rows = probe_folder(plan, metrics, out, device, lambda work: track(work, "probing", "image"))
-    page = write_probe_page(out / "report.html", document, rows, f"irq probe {__version__}, {date.today()}")
+    with probed_folder(
+        plan,
+        metrics,
+        out,
+        device,
+        lambda work: followed(work, len(work), echo_line, doing="probing", unit="image"),
+    ) as (document, rows):
+        page = write_probe_page(out / "report.html", document, rows, f"irq probe {__version__}, {date.today()}")
     if as_json:
         typer.echo(json.dumps(document, indent=1))
     else:
@@ -80,10 +86,7 @@ def probe(
         for failure in document["failures"][:SHOWN]:
             typer.echo(f"failed: {one_line(failure['image'])}, {failure['metric']}: {failure['reason']}", err=True)
         failed = sum(bool(row["reason"]) for row in rows)
-        typer.echo(
-            f"irq: {failed} of {len(rows)} probes failed; {out / 'scores.csv'} and summary.json have the reasons",
-            err=True,
-        )
+        echo_line(f"{failed} of {len(rows)} probes failed; {out / 'scores.csv'} and summary.json have the reasons")
         raise typer.Exit(1)
 
 

@@ -195,6 +195,11 @@ def one_line(name: str) -> str:
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in name)
 
 
+def echo_line(line: str) -> None:
+    """Say something on the error stream."""
+    typer.echo(f"irq: {line}", err=True)
+
+
 def track(work: list[Any]) -> Any:
     """Show progress on the terminal's error stream where there is more than one image."""
     if len(work) < 2 or not sys.stderr.isatty():

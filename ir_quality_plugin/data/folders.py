@@ -61,7 +61,8 @@ def pair_folders(
     """Pair the images of several methods with each other, with their degraded inputs and their clean references.
 
     A file is known by its stem without the suffixes of `RULE`, in a method's folder also without `_METHOD`; where two
-    files of a folder would then have one name, both keep their whole stem. Sorted position never matters.
+    files of a folder would then have one name, both keep their whole stem. What it is known by is the image's name, so
+    that no folder that is added renames it. Sorted position never matters.
 
     Args:
         restored: folder of each method, by the method's name.
@@ -91,10 +92,10 @@ def pair_folders(
         keyed[role] = _by_key(role, list_images(folder), pattern, role if role in restored else None, unpaired)
     restored_keys = sorted(set().union(*(keyed[method] for method in restored)))
     _refuse_strangers(keyed, restored_keys)
-    names = _names(keyed, restored_keys)
-    unpaired += _missing(keyed, restored_keys, names, restored)
-    files = {role: {names[key]: path for key, path in by_key.items() if key in names} for role, by_key in keyed.items()}
-    return Pairing(tuple(sorted(names.values())), tuple(restored), files, tuple(unpaired))
+    unpaired += _missing(keyed, restored_keys, restored)
+    known = set(restored_keys)
+    files = {role: {key: path for key, path in by_key.items() if key in known} for role, by_key in keyed.items()}
+    return Pairing(tuple(restored_keys), tuple(restored), files, tuple(unpaired))
 
 
 def image_name(stem: str, method: str | None = None) -> str:
@@ -169,27 +170,16 @@ def _refuse_strangers(keyed: Mapping[str, Mapping[str, Path]], restored: Sequenc
             )
 
 
-def _names(keyed: Mapping[str, Mapping[str, Path]], keys: Sequence[str]) -> dict[str, str]:
-    """Call an image by the shortest stem of its files; by its key where two images would share that name."""
-    names = {}
-    for key in keys:
-        stems = [by_key[key].stem for by_key in keyed.values() if key in by_key]
-        names[key] = min(stems, key=lambda stem: (len(stem), stem))
-    shared = _repeated(list(names.values()))
-    return {key: key if shared else name for key, name in names.items()}
-
-
 def _missing(
     keyed: Mapping[str, Mapping[str, Path]],
     keys: Sequence[str],
-    names: Mapping[str, str],
     restored: Mapping[str, Path],
 ) -> list[Unpaired]:
-    found = []
+    found, known = [], set(keys)
     for role, by_key in keyed.items():
         lacks = "this method has no file of it" if role in restored else f"there is no {role} file of it"
-        found += [Unpaired(role, names[key], lacks) for key in keys if key not in by_key]
+        found += [Unpaired(role, key, lacks) for key in keys if key not in by_key]
         found += [
-            Unpaired(role, path.name, "no method restored it") for key, path in by_key.items() if key not in names
+            Unpaired(role, path.name, "no method restored it") for key, path in by_key.items() if key not in known
         ]
     return found

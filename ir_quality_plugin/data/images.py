@@ -15,7 +15,8 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from ..errors import ImageError, UsageError
+from ..errors import ImageError, ImageMemoryError, UsageError
+from ..nn.memory import ran_out_of_memory
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2")
 SIXTEEN_BITS = 65535
@@ -54,6 +55,7 @@ def read_image(path: str | Path) -> Tensor:
     Raises:
         ImageError: no file, no image, truncated, transparent, of several frames, of unknown scale, or larger than
             Pillow's limit against decompression bombs.
+        ImageMemoryError: a sound image that there is too little memory for.
     """
     path = Path(path)
     try:
@@ -68,10 +70,16 @@ def read_image(path: str | Path) -> Tensor:
             f"cannot read {path}: it is no image that can be recognised; expected one of {', '.join(SUFFIXES)}; "
             "export it again"
         ) from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError) as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(
-            f"cannot read {path}: it declares more pixels than are safe to decode ({error or 'out of memory'}); "
-            "score crops of it"
+            f"cannot read {path}: it declares more pixels than are safe to decode ({error}); score crops of it"
+        ) from error
+    except (MemoryError, RuntimeError) as error:
+        if not ran_out_of_memory(error):
+            raise
+        raise ImageMemoryError(
+            f"cannot read {path}: there is too little memory for its pixels; cut it into tiles that are files of their "
+            "own, or read fewer at once"
         ) from error
     except OSError as error:
         if error.errno is None:
@@ -99,6 +107,8 @@ def _decode(path: Path) -> tuple[Image.Image, str | None]:
     except ImageError:
         raise
     except STUMBLES as error:
+        if ran_out_of_memory(error):
+            raise
         raise _damaged(path, error) from error
 
 

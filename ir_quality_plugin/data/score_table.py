@@ -27,7 +27,8 @@ class ScoreTable:
         metrics: names, in the order of the report.
         present: (N,M), whether the method has a file of the image.
         scores: (K,N,M) for K metrics, N images, M methods, each in its metric's own direction; NaN where there is none.
-        reasons: why a present file has no score, by (metric, image, method).
+        reasons: why a present file that should have a score has none, by (metric, image, method).
+        missing: what a present file has no score for the lack of, likewise; no failure.
     """
 
     images: tuple[str, ...]
@@ -36,6 +37,7 @@ class ScoreTable:
     present: np.ndarray
     scores: np.ndarray
     reasons: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    missing: dict[tuple[str, str, str], str] = field(default_factory=dict)
 
     @classmethod
     def empty(cls, images: tuple[str, ...], methods: tuple[str, ...], metrics: tuple[str, ...]) -> ScoreTable:
@@ -49,10 +51,11 @@ class ScoreTable:
         return sorted(failed, key=lambda place: (place[0], self.methods.index(place[1])))
 
     def rows(self) -> Iterator[tuple[str, str, str, str, str]]:
-        """The cells of `COLUMNS` for every score or failure, by image, method and metric."""
+        """The cells of `COLUMNS` for every score, or the reason why there is none, by image, method and metric."""
         for row, image in enumerate(self.images):
             for column in np.flatnonzero(self.present[row]):
                 method = self.methods[column]
                 for metric, score in zip(self.metrics, self.scores[:, row, column], strict=True):
                     text = "" if np.isnan(score) else f"{score:.{DIGITS}g}"
-                    yield image, method, metric, text, self.reasons.get((metric, image, method), "")
+                    place = metric, image, method
+                    yield image, method, metric, text, self.reasons.get(place) or self.missing.get(place, "")

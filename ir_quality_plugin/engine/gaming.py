@@ -162,7 +162,12 @@ def raw_gradient(metric: Metric, images: Images, picture: Tensor) -> tuple[float
     picture = picture.detach().requires_grad_()
     with torch.enable_grad():
         score = metric(picture, images.degraded, images.reference).sum()
-    gradient = torch.autograd.grad(score, picture, allow_unused=True)[0] if score.requires_grad else None
+    if not score.requires_grad:
+        return score.item(), None
+    try:
+        (gradient,) = torch.autograd.grad(score, picture, allow_unused=True)
+    except RuntimeError as error:  # some of pyiqa's metrics change in place what their gradient needs
+        raise ImageError(f"{metric.name} is not differentiable: {next(iter(str(error).splitlines()), '')}") from error
     return score.item(), gradient
 
 

@@ -8,25 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from ..errors import ImageError, QualityPluginError
+from ..errors import ImageError
 from ..integrations.metric import Metric
 from ..metrics.paired import bootstrap_means
 from .gaming import Attack, Images, ascend, ladder, value
 
 # A range this small, as a share of the scores, is the last bits of single precision.
 STILL = 1e-6
-# What anybody's metric raises over a picture, on the way up or back: it concerns that metric and picture alone.
-ODD = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    ImageError,
-    LookupError,
-    MemoryError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
 
 
 class Finding(NamedTuple):
@@ -86,8 +74,8 @@ def probe(metrics: Mapping[str, Metric], images: Images, attack: Attack) -> dict
     for name, metric in metrics.items():
         try:
             found[name] = _examine(metric, images, rungs, attack)
-        except ODD as error:
-            found[name] = reason_of(error)
+        except ImageError as error:
+            found[name] = str(error)
     return found
 
 
@@ -103,12 +91,6 @@ def _examine(metric: Metric, images: Images, rungs: Sequence[Tensor], attack: At
             clean = None
     gamed, ends, gradient_l1 = ascend(metric, images, attack)
     return Gamed(Finding(start, ends, gradient_l1, natural, clean, metric.sign), gamed)
-
-
-def reason_of(error: Exception) -> str:
-    """One line on what went wrong."""
-    said = next(iter(str(error).splitlines()), "")
-    return said if isinstance(error, QualityPluginError) else f"{type(error).__name__}: {said}"
 
 
 def judged(
@@ -129,8 +111,8 @@ def judged(
                 continue
             try:
                 said[name][other] = by.sign * (value(metrics[other], images, gamed.picture) - by.start) / by.range
-            except ODD as error:
-                said[name][other] = reason_of(error)
+            except ImageError as error:
+                said[name][other] = str(error)
     return said
 
 

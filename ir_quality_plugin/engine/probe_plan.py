@@ -1,24 +1,19 @@
-"""What is probed: the images that have their partners, the metrics that can be, and the folder of the results."""
+"""What is probed: the images that have their partners, and the metrics that can be."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..checkpoints.write import whole
 from ..data.folders import DEGRADED, REFERENCE, pair_folders
 from ..data.images import list_images, read_image
 from ..errors import ImageError, MissingInputError, UsageError
 from ..integrations.metric import Metric
 from .gaming import Attack, Images, has_gradient, prepare
-from .probe import ODD
 
 RESTORED = "restored"
-OUTPUTS = ("scores.csv", "summary.json", "report.html", "pictures")
-HEADER = "probe.json"
 
 
 @dataclass(frozen=True)
@@ -119,7 +114,7 @@ def _readable(subjects: Sequence[Subject], plan: Plan, device: str) -> Iterator[
 def _climbable(metric: Metric, images: Images, attack: Attack) -> bool:
     try:
         return has_gradient(metric, images, attack)
-    except ODD:  # says nothing of gradients; it is listed once the image's turn has come
+    except ImageError:  # says nothing of gradients; it is listed once the image's turn has come
         return True
 
 
@@ -145,35 +140,3 @@ def options_of(plan: Plan, metrics: Mapping[str, Metric]) -> dict[str, Any]:
         "metrics": list(metrics),
         **{f"origin of {name}": metric.origin for name, metric in metrics.items()},
     }
-
-
-def claim(out: Path, plan: Plan, metrics: Mapping[str, Metric]) -> None:
-    """Make the folder of the results, unless it holds those of something else.
-
-    Raises:
-        UsageError: results of another command, or of a probe of other options.
-    """
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"--out {out}: it is a file; expected a folder")
-    options = options_of(plan, metrics)
-    header = out / HEADER
-    strange = [name for name in OUTPUTS if (out / name).exists()]
-    if header.is_file():
-        try:
-            earlier = json.loads(header.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise UsageError(f"{header} is damaged ({error}); choose another --out, or delete the folder") from error
-        if earlier != options:
-            said = "; ".join(
-                f"{name} was {earlier[name]} and is {value}"
-                for name, value in options.items()
-                if name in earlier and earlier[name] != value
-            )
-            raise UsageError(
-                f"--out {out} holds another probe: {said or 'of another version'}; choose another --out, or delete the "
-                "folder"
-            )
-    elif strange:
-        raise UsageError(f"--out {out}: it holds {strange[0]} of something else; expected a new folder")
-    with whole(header) as unfinished:
-        unfinished.write_text(json.dumps(options, indent=1) + "\n", encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,11 +14,12 @@ import torch
 from PIL import Image
 
 from ..checkpoints.write import whole
+from ..data.results_folder import held
 from ..errors import ImageError
 from ..integrations.metric import Metric
 from ..models.card import RANDOM
-from .probe import ODD, Finding, judged, probe, reason_of, summarise
-from .probe_plan import RESTORED, Plan, Subject, check_metrics, claim, find_subjects, read_subject
+from .probe import Finding, judged, probe, summarise
+from .probe_plan import RESTORED, Plan, Subject, check_metrics, find_subjects, options_of, read_subject
 
 COLUMNS = ("image", "metric", "start", "gamed", "natural_range", "gain", "gradient_l1", "picture", "reason")
 # Fewer images than this say little of others.
@@ -38,14 +40,17 @@ class Probed(NamedTuple):
     judgements: Mapping[str, float | str] = {}
 
 
-def probe_folder(
+@contextmanager
+def probed_folder(
     plan: Plan,
     metrics: Mapping[str, Metric],
     out: Path,
     device: str = "cpu",
     track: Callable[[Sequence[Subject]], Iterable[Subject]] = iter,
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
     """Probe the images of a folder; write scores.csv, summary.json and the pictures.
+
+    The folder of the results is held until the block is left, so that the page can be written into it.
 
     Args:
         plan: what is probed, and how.
@@ -54,7 +59,7 @@ def probe_folder(
         device: where the metrics are.
         track: wraps the images to show progress.
 
-    Returns:
+    Yields:
         The summary, and a row an image and metric.
 
     Raises:
@@ -63,18 +68,18 @@ def probe_folder(
     """
     subjects, unpaired = find_subjects(plan)
     check_metrics(metrics, plan, subjects, device)
-    claim(out, plan, metrics)
-    probed = [one for subject in track(subjects) for one in probe_subject(subject, metrics, plan, out, device)]
-    rows = [one.row for one in probed]
-    write_rows(out / "scores.csv", rows)
-    if all(row["reason"] for row in rows):
-        raise ImageError(
-            f"nothing could be probed; the first reason: {rows[0]['reason']}; all are in {out / 'scores.csv'}"
-        )
-    document = describe(plan, metrics, probed, unpaired)
-    with whole(out / "summary.json") as unfinished:
-        unfinished.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    return document, rows
+    with held(out, "probe", options_of(plan, metrics)):
+        probed = [one for subject in track(subjects) for one in probe_subject(subject, metrics, plan, out, device)]
+        rows = [one.row for one in probed]
+        write_rows(out / "scores.csv", rows)
+        if all(row["reason"] for row in rows):
+            raise ImageError(
+                f"nothing could be probed; the first reason: {rows[0]['reason']}; all are in {out / 'scores.csv'}"
+            )
+        document = describe(plan, metrics, probed, unpaired)
+        with whole(out / "summary.json") as unfinished:
+            unfinished.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        yield document, rows
 
 
 def probe_subject(
@@ -85,8 +90,8 @@ def probe_subject(
     try:
         images = read_subject(subject, plan, device)
         found = probe(metrics, images, plan.attack)
-    except ODD as error:  # of a decoder, or of what spoils the picture: it concerns this image alone
-        reason = without_folders(reason_of(error), subject)
+    except ImageError as error:
+        reason = without_folders(str(error), subject)
         yield from (Probed({"image": image, "metric": name, "reason": reason}) for name in metrics)
         return
     said = judged(metrics, images, found)

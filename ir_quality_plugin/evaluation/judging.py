@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 
 from ..data.folders import DEGRADED, REFERENCE
-from ..errors import ImageError
-from .measures import Measure
+from ..data.score_table import DIGITS
+from ..errors import ImageError, ImageMemoryError
+from ..integrations.metric import Metric
+from ..nn.memory import ran_out_of_memory
 from .tiles import score_by_tiles, tiles_of
 
 RESTORED = "restored"
@@ -41,69 +43,81 @@ class Judgement:
 
     Attributes:
         scores: by metric.
-        failures: the reason, by metric without a score.
+        failures: the reason, by metric that should have a score and has none.
+        missing: the reason, by metric whose partner image there is not; no failure.
         factor: by which the degraded image is smaller; 0 where it is unknown or no whole number.
+        unchecked: whether a scale was asked for that could not be checked, without a readable degraded image.
         tiles: number of tiles that the image was scored by.
     """
 
     scores: dict[str, float] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
     factor: int = 0
+    unchecked: bool = False
     tiles: int = 1
 
 
 def judge(
-    item: Item, read: Read, measures: Sequence[Measure], scale: int | None, tile_px: int, device: torch.device
+    item: Item, read: Read, metrics: Sequence[Metric], scale: int | None, tile_px: int, device: torch.device
 ) -> Judgement:
     """Score one restored file by all metrics.
 
     Args:
         item: the file.
         read: its pixels and its partners'.
-        measures: the metrics.
+        metrics: by which.
         scale: factor that every restored image must have; None for any whole one.
         tile_px: above tile_px**2 pixels an image is scored by tiles; 0 for never.
         device: where the metrics are.
     """
     restored, degraded = read[RESTORED], read.get(DEGRADED)
     if isinstance(restored, ImageError):
-        return Judgement(failures=dict.fromkeys((measure.name for measure in measures), str(restored)))
+        return Judgement(failures=dict.fromkeys((metric.name for metric in metrics), str(restored)))
     factor = factor_of(restored, degraded) if isinstance(degraded, Tensor) else 0
     if scale and isinstance(degraded, Tensor) and factor != scale:
         sizes = f"restored is {_size(restored)} and degraded {_size(degraded)} pixels (HxW)"
         wrong = f"{sizes}; expected {scale} times its size, as --scale says"
-        return Judgement(failures=dict.fromkeys((measure.name for measure in measures), wrong))
+        return Judgement(failures=dict.fromkeys((metric.name for metric in metrics), wrong))
     height, width = restored.shape[-2:]
     tiles, untiled = (tiles_of(height, width, side, factor or 1) for side in (tile_px, 0))
-    result = Judgement(factor=factor, tiles=len(tiles) if any(measure.tiled for measure in measures) else 1)
+    result = Judgement(
+        factor=factor,
+        unchecked=bool(scale) and not isinstance(degraded, Tensor),
+        tiles=len(tiles) if any(metric.tiled for metric in metrics) else 1,
+    )
     placed: dict[str, Tensor] = {}
-    for measure in measures:
-        obstacle = _obstacle(measure, item, read, factor)
+    for metric in metrics:
+        if metric.needs and metric.needs not in item.files:
+            result.missing[metric.name] = f"there is no {metric.needs} file of this image"
+            continue
+        obstacle = _obstacle(metric, read, factor)
         if obstacle:
-            result.failures[measure.name] = obstacle
+            result.failures[metric.name] = obstacle
             continue
         try:
-            for role in filter(None, (RESTORED, measure.needs)):
+            for role in filter(None, (RESTORED, metric.needs)):
                 pixels = read[role]
                 if role not in placed and isinstance(pixels, Tensor):
                     placed[role] = pixels[None].to(device)
-            guide = placed[measure.needs] if measure.needs else None
-            score = score_by_tiles(measure, placed[RESTORED], guide, tiles if measure.tiled else untiled)
+            guide = placed[metric.needs] if metric.needs else None
+            score = score_by_tiles(metric, placed[RESTORED], guide, tiles if metric.tiled else untiled)
+        except ImageMemoryError as error:
+            result.failures[metric.name] = f"{error}: lower --tile-px"
         except ImageError as error:
-            result.failures[measure.name] = str(error)
-        except RuntimeError as error:  # concerns this image alone as far as anyone knows: the others go on
-            result.failures[measure.name] = _breakdown(error, restored)
+            result.failures[metric.name] = str(error)
+        except (RuntimeError, MemoryError) as error:  # concerns this image alone as far as anyone knows
+            result.failures[metric.name] = _breakdown(error, restored)
         else:
             if math.isfinite(score):
-                result.scores[measure.name] = score
+                result.scores[metric.name] = float(f"{score:.{DIGITS}g}")  # once: all that follows sees the same value
             else:
-                result.failures[measure.name] = f"the score is {score}; look at the image and the weights"
+                result.failures[metric.name] = f"the score is {score}; look at the image and the weights"
     return result
 
 
-def _breakdown(error: RuntimeError, restored: Tensor) -> str:
-    # A CPU's allocator raises no type of its own.
-    if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+def _breakdown(error: RuntimeError | MemoryError, restored: Tensor) -> str:
+    if ran_out_of_memory(error):
         return f"ran out of memory on {_size(restored)} pixels (HxW); lower --tile-px"
     return f"broke on {_size(restored)} pixels (HxW): {next(iter(str(error).splitlines()), type(error).__name__)}"
 
@@ -114,21 +128,19 @@ def factor_of(restored: Tensor, degraded: Tensor) -> int:
     return factor if restored.shape[-2:] == tuple(factor * side for side in degraded.shape[-2:]) else 0
 
 
-def _obstacle(measure: Measure, item: Item, read: Read, factor: int) -> str | None:
+def _obstacle(metric: Metric, read: Read, factor: int) -> str | None:
     """Why a metric cannot even be asked."""
-    if measure.needs is None:
+    if metric.needs is None:
         return None
-    if measure.needs not in item.files:
-        return f"there is no {measure.needs} file of this image"
-    guide, restored = read[measure.needs], read[RESTORED]
+    guide, restored = read[metric.needs], read[RESTORED]
     if isinstance(guide, ImageError):
         return str(guide)
     if isinstance(restored, ImageError):
         return str(restored)
-    sizes = f"{measure.needs} is {_size(guide)} and restored {_size(restored)} pixels (HxW)"
-    if measure.needs == REFERENCE and measure.aligned and guide.shape != restored.shape:
+    sizes = f"{metric.needs} is {_size(guide)} and restored {_size(restored)} pixels (HxW)"
+    if metric.needs == REFERENCE and metric.aligned and guide.shape != restored.shape:
         return f"{sizes}; expected the same size; crop one of them"
-    if measure.needs == DEGRADED and not factor:
+    if metric.needs == DEGRADED and not factor:
         return f"{sizes}; expected the same size, or the degraded one smaller by a whole factor; crop one of them"
     return None
 

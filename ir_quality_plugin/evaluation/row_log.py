@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,7 +13,9 @@ from ..checkpoints.write import whole
 from ..errors import CheckpointError, UsageError
 from .judging import Item
 
-FORMAT = 1
+FORMAT = 2
+State = list[int] | None
+Stamp = list[list[Any]]
 
 
 class RowLog:
@@ -52,15 +54,11 @@ class RowLog:
             earlier = json.loads(self.header.read_text())
         except ValueError as error:
             raise CheckpointError(f"{self.header} is damaged ({error}); begin anew with --restart") from error
-        differing = [
-            f"{name} was {earlier.get(name)} and is {self.options.get(name)}"
-            for name in sorted({*earlier, *self.options})
-            if earlier.get(name) != self.options.get(name)
-        ]
+        differing = list(_differing(earlier, self.options))
         if differing:
             raise UsageError(
-                f"{self.folder.parent} holds a run with other options: {'; '.join(differing)}; expected the same ones "
-                "to go on; choose another --out, or begin anew with --restart"
+                f"{self.folder.parent} holds a run with other options: {'; '.join(differing)}; expected the "
+                "same ones to go on; choose another --out, or begin anew with --restart"
             )
 
     def read(self) -> Iterator[dict[str, Any]]:
@@ -109,14 +107,35 @@ class RowWriter:
         self._file.flush()
 
 
-def stamp(item: Item) -> list[list[Any]]:
-    """Name, size and time of change of an item's files: a row holds as long as these stay."""
-    found: list[list[Any]] = []
-    for role, path in item.files.items():
-        try:
-            state = path.stat()
-        except OSError:
-            found.append([role, path.name, None, None])
+def state_of(path: Path) -> State:
+    """Size and time of change of a file; None of one that is not there."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return [state.st_size, state.st_mtime_ns]
+
+
+def stamp(item: Item, roles: Sequence[str], states: Mapping[Path, State] | None = None) -> Stamp:
+    """Name and state of those of an item's files that are read: a row holds as long as these stay.
+
+    Args:
+        item: the files.
+        roles: which of them are read.
+        states: of files as they were once; as they are now where they are not given.
+    """
+    files = [(role, item.files[role]) for role in roles if role in item.files]
+    return [[role, path.name, state_of(path) if states is None else states[path]] for role, path in files]
+
+
+def _differing(was: Mapping[str, Any], now: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Say how options differ, those within options by their path."""
+    for name in sorted({*was, *now}):
+        one, other = was.get(name), now.get(name)
+        if not (isinstance(one, dict) and isinstance(other, dict)):
+            if one != other:
+                yield f"{path}{name} was {one} and is {other}"
+        elif one.keys() != other.keys():
+            yield f"{path}{name} was {', '.join(one)} and is {', '.join(other)}"
         else:
-            found.append([role, path.name, state.st_size, state.st_mtime_ns])
-    return found
+            yield from _differing(one, other, f"{path}{name}: ")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -12,21 +14,22 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ..data.folders import DEGRADED, REFERENCE, Pairing
+from ..data.results_folder import held
 from ..data.score_table import ScoreTable
 from ..data.thumbnails import LISTED_IMAGES, thumbnail
-from ..errors import QualityPluginError, UsageError
+from ..errors import QualityPluginError
+from ..integrations.metric import Metric, build_metrics
+from ..version import __version__
 from .judging import RESTORED, Item, judge
-from .measures import Measure, build_measures
+from .progress import followed
 from .reading import read_ahead
 from .row_log import RowLog, stamp
 
 # Of waiting for the others: one process may have many large images left.
 PATIENCE = timedelta(days=7)
-OUTPUTS = ("scores.csv", "summary.json", "report.html")
-ROWS = "rows"
+ROWS, COMMAND = "rows", "evaluate"
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,7 @@ class Plan:
 
     Attributes:
         pairing: which files belong together.
-        scorers: names of the catalogue.
-        weights: by scorer, where they are not the default ones.
+        scorers: names of the catalogue, or NAME=FILE.
         pyiqa: names of pyiqa's metrics.
         scale: factor that every restored image must have; None for any whole one.
         tile_px: above tile_px**2 pixels an image is scored by tiles; 0 for never.
@@ -44,7 +46,6 @@ class Plan:
 
     pairing: Pairing
     scorers: tuple[str, ...]
-    weights: dict[str, str]
     pyiqa: tuple[str, ...]
     scale: int | None = None
     tile_px: int = 2048
@@ -56,23 +57,30 @@ class Evaluated:
 
     Attributes:
         table: all scores and failures.
-        measures: the metrics, in order.
+        metrics: the metrics, in order.
         factors: number of files by the factor of their degraded input; 0 where it is no whole number.
         tiled: number of files that were scored by tiles.
         thumbnails: by image, as the source of an <img>; of the images that the page lists.
         scored_now: number of files that this session scored; the others stood in the log.
         seconds: of this session's scoring.
+        unchecked: number of files whose scale was asked for and could not be checked.
     """
 
     table: ScoreTable
-    measures: list[Measure]
+    metrics: list[Metric]
     factors: dict[int, int] = field(default_factory=dict)
     tiled: int = 0
     thumbnails: dict[str, str] = field(default_factory=dict)
     scored_now: int = 0
     seconds: float = 0.0
+    unchecked: int = 0
 
 
+def _silent(line: str) -> None:
+    """Say nothing."""
+
+
+@contextmanager
 def evaluate(
     plan: Plan,
     out: Path,
@@ -80,9 +88,11 @@ def evaluate(
     device: str = "auto",
     workers: int = 2,
     restart: bool = False,
-    say: Callable[[str], None] = lambda line: None,
-) -> Evaluated | None:
+    say: Callable[[str], None] = _silent,
+) -> Iterator[Evaluated | None]:
     """Score every restored file once, on one process or many, going on where an earlier run was stopped.
+
+    The folder is held until the block is left, so that the results can be written into it.
 
     Args:
         plan: what is to be evaluated.
@@ -92,11 +102,11 @@ def evaluate(
         restart: throw an earlier run's log away.
         say: how lines reach the user; called on the first process alone.
 
-    Returns:
+    Yields:
         The scores on the first process; None on the others.
 
     Raises:
-        UsageError: an earlier run of other options, or a folder of other things.
+        UsageError: an earlier run of other options, another run at work, or a folder of other things.
         CheckpointError: weights that are missing, or a folder that cannot be written.
     """
     from accelerate import PartialState
@@ -104,51 +114,35 @@ def evaluate(
     on_cpu = device.startswith("cpu") or not torch.accelerator.is_available()
     state = PartialState(cpu=on_cpu, timeout=PATIENCE)
     place = state.device if device == "auto" else torch.device(device)
-    measures = build_measures(plan.scorers, plan.weights, plan.pyiqa, place)
-    log = RowLog(out / ROWS, options_of(plan, measures))
-    if state.is_main_process:
-        refuse_strangers(out, log)
-        log.prepare(restart)
-        sweep(out)
-    state.wait_for_everyone()
-    items = items_of(plan.pairing)
-    left, number = unscored(items, log), log.next_session()
-    state.wait_for_everyone()
-    if state.is_main_process and len(left) < len(items):
-        say(f"{len(items) - len(left)} of {len(items)} files are scored already, in {log.folder}")
-    began = time.perf_counter()
-    Session(plan, measures, log, number, workers, place, state.process_index, state.num_processes).score(left)
-    state.wait_for_everyone()
-    if not state.is_main_process:
-        return None
-    return collect(items, plan, measures, log, len(left), time.perf_counter() - began)
+    metrics = list(build_metrics(plan.scorers, plan.pyiqa, place).values())
+    log = RowLog(out / ROWS, options_of(plan, metrics))
+    with held(out, COMMAND) if state.is_main_process else nullcontext():
+        if state.is_main_process:
+            log.prepare(restart)
+        state.wait_for_everyone()
+        items, roles = items_of(plan.pairing), roles_of(plan, metrics)
+        left, number = unscored(items, roles, log), log.next_session()
+        state.wait_for_everyone()
+        if not state.is_main_process:
+            say = _silent
+        if len(left) < len(items):
+            say(f"{len(items) - len(left)} of {len(items)} files are scored already, in {log.folder}")
+        began = time.perf_counter()
+        session = Session(plan, metrics, roles, log, number, workers, place, state.process_index, state.num_processes)
+        session.score(left, say)
+        state.wait_for_everyone()
+        seconds = time.perf_counter() - began
+        yield collect(items, plan, metrics, roles, log, len(left), seconds) if state.is_main_process else None
 
 
-def options_of(plan: Plan, measures: Sequence[Measure]) -> dict[str, Any]:
+def options_of(plan: Plan, metrics: Sequence[Metric]) -> dict[str, Any]:
     """What a logged row depends on, beside its files: methods can be added to a run, metrics cannot."""
     return {
-        "metrics": {measure.name: measure.about for measure in measures},
+        "version": __version__,
+        "metrics": {metric.name: metric.about for metric in metrics},
         "scale": plan.scale,
         "tile_px": plan.tile_px,
     }
-
-
-def refuse_strangers(out: Path, log: RowLog) -> None:
-    """Keep from writing over results that are not of an earlier run.
-
-    Raises:
-        UsageError: such a file is there.
-    """
-    strange = [name for name in OUTPUTS if (out / name).exists()]
-    if strange and not log.header.is_file():
-        raise UsageError(f"--out {out}: it holds a {strange[0]} of something else; expected a new folder")
-
-
-def sweep(out: Path) -> None:
-    """Remove what a kill left of a file that was being written."""
-    for name in OUTPUTS:
-        for path in out.glob(f".{name}.*.unfinished"):
-            path.unlink(missing_ok=True)
 
 
 def items_of(pairing: Pairing) -> list[Item]:
@@ -163,12 +157,20 @@ def items_of(pairing: Pairing) -> list[Item]:
     return items
 
 
-def unscored(items: Sequence[Item], log: RowLog) -> list[Item]:
-    """The items without a row of their present files; those that failed are tried again."""
+def roles_of(plan: Plan, metrics: Sequence[Metric]) -> list[str]:
+    """Which files of an item must be read."""
+    needed = {metric.needs for metric in metrics if metric.needs}
+    if plan.scale and DEGRADED in plan.pairing.files:
+        needed.add(DEGRADED)
+    return [RESTORED, *sorted(needed)]
+
+
+def unscored(items: Sequence[Item], roles: Sequence[str], log: RowLog) -> list[Item]:
+    """The items without a row of their present files; those that failed are tried again, a missing partner is none."""
     by_place = {(item.image, item.method): item for item in items}
     for row in log.read():
         item = by_place.get((row["image"], row["method"]))
-        if item is not None and not row["failures"] and row["files"] == stamp(item):
+        if item is not None and not row["failures"] and row["files"] == stamp(item, roles):
             del by_place[item.image, item.method]
     return list(by_place.values())
 
@@ -185,7 +187,8 @@ class Session:
 
     Attributes:
         plan: what is to be evaluated.
-        measures: the metrics.
+        metrics: the metrics.
+        roles: which files of an item are read.
         log: where rows go.
         number: of this call; its rows have files of their own.
         workers: threads that read images ahead.
@@ -195,7 +198,8 @@ class Session:
     """
 
     plan: Plan
-    measures: list[Measure]
+    metrics: list[Metric]
+    roles: list[str]
     log: RowLog
     number: int
     workers: int
@@ -203,15 +207,18 @@ class Session:
     process: int
     processes: int
 
-    def score(self, left: Sequence[Item]) -> None:
-        """Score this process's share of what is left, a row at a time."""
+    def score(self, left: Sequence[Item], say: Callable[[str], None]) -> None:
+        """Score this process's share of what is left, a row at a time; `say` hears how far it is."""
         mine = share_of(left, self.process, self.processes)
         if not mine:
             return
         listed = set(self.plan.pairing.images[:LISTED_IMAGES])
+        work = read_ahead(mine, self.roles, self.workers)
+        if self.process == 0:
+            work = followed(work, len(mine), say, len(left), self.processes)
         with self.log.writer(self.number, self.process) as rows, torch.inference_mode():
-            for item, read in self.track(read_ahead(mine, self.roles, self.workers), len(mine), len(left)):
-                judgement = judge(item, read, self.measures, self.plan.scale, self.plan.tile_px, self.device)
+            for item, read, files in work:
+                judgement = judge(item, read, self.metrics, self.plan.scale, self.plan.tile_px, self.device)
                 restored = read[RESTORED]
                 picture = thumbnail(restored) if item.image in listed and isinstance(restored, Tensor) else ""
                 rows.add(
@@ -220,44 +227,36 @@ class Session:
                         "method": item.method,
                         "scores": judgement.scores,
                         "failures": judgement.failures,
+                        "missing": judgement.missing,
                         "factor": judgement.factor,
+                        "unchecked": judgement.unchecked,
                         "tiles": judgement.tiles,
-                        "files": stamp(item),
+                        "files": files,
                         "thumbnail": picture,
                     }
                 )
 
-    @property
-    def roles(self) -> list[str]:
-        """Which files of an item must be read."""
-        needed = {measure.needs for measure in self.measures if measure.needs}
-        if self.plan.scale and DEGRADED in self.plan.pairing.files:
-            needed.add(DEGRADED)
-        return [RESTORED, *sorted(needed)]
-
-    def track(self, pairs: Iterator[Any], mine: int, left: int) -> Iterator[Any]:
-        """Show rate and time left on the first process's terminal, for all processes together."""
-        hidden = None if self.process == 0 else True  # None: shown where there is a terminal
-        with tqdm(total=left, unit="file", desc="scoring", disable=hidden) as bar:
-            for done, pair in enumerate(pairs, start=1):
-                yield pair
-                bar.update(min(self.processes, left - bar.n) if done < mine else left - bar.n)
-
 
 def collect(
-    items: Sequence[Item], plan: Plan, measures: list[Measure], log: RowLog, scored_now: int, seconds: float
+    items: Sequence[Item],
+    plan: Plan,
+    metrics: list[Metric],
+    roles: Sequence[str],
+    log: RowLog,
+    scored_now: int,
+    seconds: float,
 ) -> Evaluated:
     """Put the rows of the present items together, the newest of each.
 
     Raises:
         QualityPluginError: an item has no row: another process died, or the log was changed meanwhile.
     """
-    pairing, names = plan.pairing, tuple(measure.name for measure in measures)
+    pairing, names = plan.pairing, tuple(metric.name for metric in metrics)
     table = ScoreTable.empty(pairing.images, pairing.methods, names)
     rows = {image: row for row, image in enumerate(table.images)}
     columns = {method: column for column, method in enumerate(table.methods)}
-    wanted = {(item.image, item.method): stamp(item) for item in items}
-    factors: dict[tuple[str, str], tuple[int, int]] = {}
+    wanted = {(item.image, item.method): stamp(item, roles) for item in items}
+    found: dict[tuple[str, str], tuple[int, int, bool]] = {}
     listed, pictures = set(pairing.images[:LISTED_IMAGES]), dict[str, tuple[int, str]]()
     for row in log.read():
         place = row["image"], row["method"]
@@ -266,21 +265,26 @@ def collect(
         at = rows[place[0]], columns[place[1]]
         table.present[at] = True
         table.scores[(slice(None), *at)] = [row["scores"].get(name, np.nan) for name in names]
-        for name in names:
-            table.reasons.pop((name, *place), None)
-        table.reasons.update({(name, *place): reason for name, reason in row["failures"].items()})
-        factors[place] = row["factor"], row["tiles"]
+        for reasons, own in ((table.reasons, row["failures"]), (table.missing, row["missing"])):
+            for name in names:
+                reasons.pop((name, *place), None)
+            reasons.update({(name, *place): reason for name, reason in own.items()})
+        found[place] = row["factor"], row["tiles"], row["unchecked"]
         # The first method's, in whatever order they were scored.
         if row["thumbnail"] and place[0] in listed and at[1] <= pictures.get(place[0], at[1:])[0]:
             pictures[place[0]] = at[1], row["thumbnail"]
-    if len(factors) < len(items):
+    if len(found) < len(items):
         raise QualityPluginError(
-            f"{len(items) - len(factors)} of {len(items)} files have no row in {log.folder}, or changed while they "
+            f"{len(items) - len(found)} of {len(items)} files have no row in {log.folder}, or changed while they "
             "were scored; call it again to go on"
         )
-    counts: dict[int, int] = {}
-    for factor, _ in factors.values():
-        counts[factor] = counts.get(factor, 0) + 1
-    tiled = sum(tiles > 1 for _, tiles in factors.values())
-    thumbnails = {image: picture for image, (_, picture) in pictures.items()}
-    return Evaluated(table, measures, dict(sorted(counts.items())), tiled, thumbnails, scored_now, seconds)
+    return Evaluated(
+        table,
+        metrics,
+        dict(sorted(Counter(factor for factor, _, _ in found.values()).items())),
+        sum(tiles > 1 for _, tiles, _ in found.values()),
+        {image: picture for image, (_, picture) in pictures.items()},
+        scored_now,
+        seconds,
+        sum(unchecked for _, _, unchecked in found.values()),
+    )

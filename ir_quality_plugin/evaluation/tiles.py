@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from .measures import Measure
+from ..integrations.metric import Metric
 
 
 class Tile(NamedTuple):
@@ -52,29 +52,32 @@ def _edges(length: int, tile_px: int, factor: int) -> list[int]:
     return [round(index * (length // factor) / count) * factor for index in range(count)] + [length]
 
 
-def score_by_tiles(measure: Measure, restored: Tensor, guide: Tensor | None, tiles: list[Tile]) -> float:
+def score_by_tiles(metric: Metric, restored: Tensor, guide: Tensor | None, tiles: list[Tile]) -> float:
     """Score every tile as an image of its own; their mean, weighted by area, is the image's score.
 
     For PSNR the squared errors are averaged instead, which gives the whole image's value.
 
     Args:
-        measure: the metric.
+        metric: of single images.
         restored: (1,3,H,W) in [0,1].
         guide: what it judges against, smaller by a whole factor or of any other size; then every tile sees all of it.
         tiles: of the restored image.
     """
+
+    def score(image: Tensor, against: Tensor | None) -> float:
+        return metric(image, **({metric.needs: against} if metric.needs else {})).item()
+
     if len(tiles) == 1:
-        return measure.call(restored, guide)
+        return score(restored, guide)
     factor = _factor(restored, guide)
     scores = [
-        measure.call(tile.of(restored), tile.of(guide, factor) if guide is not None and factor else guide)
-        for tile in tiles
+        score(tile.of(restored), tile.of(guide, factor) if guide is not None and factor else guide) for tile in tiles
     ]
     area = [tile.height * tile.width for tile in tiles]
-    if measure.combine == "squared error":
-        errors = sum(10 ** (-score / 10) * pixels for score, pixels in zip(scores, area, strict=True))
+    if metric.combine == "squared error":
+        errors = sum(10 ** (-value / 10) * pixels for value, pixels in zip(scores, area, strict=True))
         return -10 * math.log10(errors / sum(area))
-    return sum(score * pixels for score, pixels in zip(scores, area, strict=True)) / sum(area)
+    return sum(value * pixels for value, pixels in zip(scores, area, strict=True)) / sum(area)
 
 
 def _factor(restored: Tensor, guide: Tensor | None) -> int | None:

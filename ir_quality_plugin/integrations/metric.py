@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from ..catalog import load_scorer
-from ..errors import ImageError, MissingInputError, UsageError
+from ..checkpoints.read import digest
+from ..errors import ImageError, ImageMemoryError, MissingInputError
+from ..nn.memory import ran_out_of_memory
 from ..nn.pixels import check_images
 from ..scorers.frozen import Frozen
+from .metric_requests import Request, pyiqa_needs, requests
 from .pyiqa_loss import build_metric
 
-# They compare sets of images, not one with another.
-OF_SETS = ("fid", "sfid", "fid_dinov2", "inception_score")
+# The score of an image is that of the mean squared error over all of its pixels.
+OF_SQUARED_ERROR = ("psnr", "psnry")
+# What pyiqa's metrics raise over images that they cannot take.
+STUMBLES = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 class Metric(ABC):
@@ -27,10 +35,26 @@ class Metric(ABC):
         origin: of its weights, or the package it comes from.
         needs: the input that it cannot do without beside the restored image: None, "degraded" or "reference".
         higher_is_better: its declared direction.
+        aligned: whether its reference must have the restored image's size.
+        tiled: whether a large image may be scored by tiles; False where the protocol looks at a small view anyway.
+        combine: how tiles become one score: the mean by area, or the mean of the squared errors behind them.
+        about: what a run records of it; two runs that differ in it have no scores to share.
     """
 
-    def __init__(self, name: str, origin: str, needs: str | None, higher_is_better: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        origin: str,
+        needs: str | None,
+        higher_is_better: bool,
+        *,
+        aligned: bool = False,
+        tiled: bool = True,
+        combine: Literal["mean", "squared error"] = "mean",
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
         self.name, self.origin, self.needs, self.higher_is_better = name, origin, needs, higher_is_better
+        self.aligned, self.tiled, self.combine, self.about = aligned, tiled, combine, dict(about or {})
 
     @property
     def sign(self) -> int:
@@ -50,17 +74,22 @@ class Metric(ABC):
 
         Raises:
             MissingInputError: without what it judges against.
-            ImageError: images that it cannot score: type, shape, size, memory.
+            ImageMemoryError: the device has too little memory for them.
+            ImageError: images that it cannot score: type, shape, size.
         """
         guide = {"degraded": degraded, "reference": reference}[self.needs] if self.needs else None
         if self.needs and guide is None:
             raise MissingInputError(f"{self.name} was given no {self.needs} image; pass {self.needs}=")
         try:
             return self._score(restored, guide)
-        except RuntimeError as error:  # a CPU's allocator raises no type of its own
-            if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+        except (RuntimeError, MemoryError) as error:
+            if not ran_out_of_memory(error):
                 raise
-            raise ImageError(f"{self.name}: {restored.device} ran out of memory; score crops, or elsewhere") from error
+            height, width = restored.shape[-2:]
+            raise ImageMemoryError(
+                f"{self.name}: {restored.device} ran out of memory on {height}x{width} pixels (HxW); score smaller "
+                "tiles or crops, or elsewhere"
+            ) from error
 
     @abstractmethod
     def _score(self, restored: Tensor, guide: Tensor | None) -> Tensor:
@@ -71,15 +100,28 @@ class ScorerMetric(Metric):
     """One of our scorers.
 
     Args:
-        scorer: a name of the catalogue, or NAME=WEIGHTS with a file's path or `random`; the name in tables.
+        request: which, with which weights.
         device: where it computes.
     """
 
-    def __init__(self, scorer: str, device: torch.device | str = "cpu") -> None:
-        name, _, weights = scorer.partition("=")
-        self.scorer = load_scorer(name, weights or "default", device=device)
-        shown = f"{name} ({Path(weights).stem})" if weights else name
-        super().__init__(shown, self.scorer.card.origin, self.scorer.needs, True)
+    def __init__(self, request: Request, device: torch.device | str = "cpu") -> None:
+        self.scorer = load_scorer(request.key, request.weights, device=device)
+        card = self.scorer.card
+        super().__init__(
+            request.name,
+            card.origin,
+            self.scorer.needs,
+            True,
+            aligned=card.reference == "aligned",
+            tiled=self.scorer.protocol != "released",
+            about={
+                "kind": "scorer",
+                "weights": card.origin,
+                "digest": digest(card.to_json(), self.scorer.network.state_dict()),
+                "protocol": self.scorer.protocol,
+                "range": list(card.score_range),
+            },
+        )
 
     def _score(self, restored: Tensor, guide: Tensor | None) -> Tensor:
         return self.scorer(restored, **({self.needs: guide} if self.needs else {}))
@@ -89,16 +131,25 @@ class PyiqaMetric(Metric):
     """One of pyiqa's metrics, frozen; outside of autocast, on float32.
 
     Args:
-        metric: name, as pyiqa lists it.
+        request: which.
         device: where it computes.
     """
 
-    def __init__(self, metric: str, device: torch.device | str = "cpu") -> None:
-        if metric in OF_SETS:
-            raise UsageError(f"pyiqa's {metric} compares sets of images; expected one that scores a single image")
-        built = build_metric(metric, device=torch.device(device))
-        needs = "reference" if built.metric_mode == "FR" else None
-        super().__init__(metric, "pyiqa", needs, not built.lower_better)
+    def __init__(self, request: Request, device: torch.device | str = "cpu") -> None:
+        metric, needs = request.key, pyiqa_needs(request.key)
+        with contextlib.redirect_stdout(sys.stderr):  # pyiqa announces what it builds and downloads
+            built = build_metric(metric, device=torch.device(device))
+        weights = built.net.state_dict()
+        about = {"kind": "pyiqa", "version": metadata.version("pyiqa"), "range": str(built.score_range or "")}
+        super().__init__(
+            request.name,
+            "pyiqa",
+            needs,
+            not built.lower_better,
+            aligned=needs is not None,
+            combine="squared error" if metric in OF_SQUARED_ERROR else "mean",
+            about=about | ({"digest": digest("", weights)} if weights else {}),
+        )
         self._metric = Frozen(built.net, "none")
 
     def _score(self, restored: Tensor, guide: Tensor | None) -> Tensor:
@@ -112,10 +163,8 @@ class PyiqaMetric(Metric):
         try:
             with torch.autocast(restored.device.type, enabled=False):
                 score = self._metric.network(restored.float(), *against)
-        except torch.OutOfMemoryError:
-            raise
-        except (RuntimeError, ValueError, AssertionError, IndexError) as error:
-            if "can't allocate memory" in str(error):
+        except STUMBLES as error:
+            if ran_out_of_memory(error):
                 raise
             height, width = restored.shape[-2:]
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -129,8 +178,8 @@ def build_metrics(
     """Build every metric once.
 
     Args:
-        scorers: names of the catalogue, or NAME=WEIGHTS.
-        pyiqa: names, as pyiqa lists them.
+        scorers: as in `requests`.
+        pyiqa: as in `requests`.
         device: where they compute.
 
     Returns:
@@ -140,14 +189,5 @@ def build_metrics(
         UsageError: none is named, one is named twice, unknown, or cannot be built without a download.
         CheckpointError: weights that are missing or damaged.
     """
-    if not scorers and not pyiqa:
-        raise UsageError("no metric is named; expected at least one --scorer NAME or --pyiqa NAME")
-    twice = {name for names in (scorers, pyiqa) for name in names if list(names).count(name) > 1}
-    if twice:
-        raise UsageError(f"{', '.join(sorted(twice))} is named twice; name each metric once")
-    built: list[Metric] = [ScorerMetric(name, device) for name in scorers]
-    built += [PyiqaMetric(name, device) for name in pyiqa]
-    metrics = {metric.name: metric for metric in built}
-    if len(metrics) < len(built):
-        raise UsageError(f"two of the metrics would both be called alike in the tables: {', '.join(metrics)}; rename")
-    return metrics
+    kinds = {"scorer": ScorerMetric, "pyiqa": PyiqaMetric}
+    return {request.name: kinds[request.kind](request, device) for request in requests(scorers, pyiqa)}

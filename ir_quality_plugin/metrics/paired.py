@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -10,13 +10,13 @@ import numpy as np
 from scipy import stats
 
 from ..errors import UsageError
-from .intervals import RESAMPLES
+from .intervals import CELLS, CONFIDENCE, bootstrap_means
+from .multiplicity import holm
 
-CONFIDENCE = 0.95
-# Bounds the memory of resampling: this many counts at once, 32 MB each time that they are held.
-CELLS = 4_000_000
 # With fewer, even a method that wins on every image may owe it to chance: 2 * 0.5**5 > 0.05.
 LEAST_IMAGES = 6
+# A method with scores of fewer images than this share of what the best covered method has is not ranked.
+LEAST_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ class Duel:
         interval: (low, high) of it, by paired bootstrap over images.
         won: images on which the first is better.
         tied: images on which both score alike.
+        p: two-sided, of the paired t-test of no difference; 1 below two images.
+        p_adjusted: for all pairs of methods that were compared (Holm).
     """
 
     first: str
@@ -64,6 +66,8 @@ class Duel:
     interval: tuple[float, float]
     won: int
     tied: int
+    p: float = 1.0
+    p_adjusted: float = 1.0
 
     @property
     def share_won(self) -> float:
@@ -72,64 +76,14 @@ class Duel:
 
     @property
     def better(self) -> str | None:
-        """The surely better method: the one that the whole interval speaks for.
+        """The surely better method: the one that the whole interval speaks for, and the test for all pairs too.
 
-        None where it spans zero, and below six images.
+        None where the interval spans zero, where the adjusted p is not below 0.05, and below six images.
         """
-        if self.count < LEAST_IMAGES or self.interval[0] <= 0 <= self.interval[1]:
+        chance = self.p_adjusted >= 1 - CONFIDENCE or self.interval[0] <= 0 <= self.interval[1]
+        if self.count < LEAST_IMAGES or chance:
             return None
         return self.first if self.difference > 0 else self.second
-
-
-def bootstrap_means(
-    values: np.ndarray, confidence: float = CONFIDENCE, resamples: int = RESAMPLES, seed: int = 0
-) -> np.ndarray:
-    """Percentile bootstrap intervals of column means; all columns see the same resampled images.
-
-    The percentiles are taken further out for few images, so that a normal sample gets Student's interval.
-
-    Args:
-        values: (N,C), a row an image; NaN where there is none, left out of its column.
-        confidence: of the two-sided intervals, in (0,1).
-        resamples: how many.
-        seed: of the resampling.
-
-    Returns:
-        (C,2), low and high; NaN for a column without values.
-
-    Source: Hesterberg, What Teachers Should Know About the Bootstrap, 2015: the expanded percentile interval.
-    """
-    known = np.isfinite(values)
-    counts = known.sum(axis=0)
-    filled, known = np.where(known, values, 0.0), known.astype(np.float64)
-    draw = np.random.default_rng(seed)
-    means = np.empty((resamples, values.shape[1]))
-    at_once = max(CELLS // max(len(values), 1), 1)
-    with np.errstate(invalid="ignore"):
-        for start in range(0, resamples, at_once):
-            rows = min(at_once, resamples - start)
-            times = _times_drawn(draw, rows, len(values))
-            means[start : start + rows] = (times @ filled) / (times @ known)
-    bounds = np.full((values.shape[1], 2), np.nan)
-    for column, (found, count) in enumerate(zip(means.T, counts, strict=True)):
-        found = found[np.isfinite(found)]  # a resample may miss all of few known images
-        if len(found):
-            tail = _tail(int(count), confidence)
-            bounds[column] = np.quantile(found, [tail, 1 - tail])
-    return bounds
-
-
-def _times_drawn(draw: np.random.Generator, rows: int, images: int) -> np.ndarray:
-    """How often each of N images is in each of R resamples, (R,N); counting is faster than a multinomial."""
-    picks = draw.integers(0, images, (rows, images)) + images * np.arange(rows)[:, None]
-    return np.bincount(picks.ravel(), minlength=rows * images).reshape(rows, images).astype(np.float64)
-
-
-def _tail(count: int, confidence: float) -> float:
-    """Share of resampled means beyond each end of the interval."""
-    if count < 2:
-        return 0.0
-    return float(stats.norm.cdf(-np.sqrt(count / (count - 1)) * stats.t.ppf((1 + confidence) / 2, count - 1)))
 
 
 def describe_methods(scores: np.ndarray, seed: int = 0) -> list[Distribution | None]:
@@ -156,7 +110,7 @@ def describe_methods(scores: np.ndarray, seed: int = 0) -> list[Distribution | N
 
 
 def duels(scores: np.ndarray, methods: Sequence[str], higher_is_better: bool, seed: int = 0) -> list[Duel]:
-    """Compare every two methods by one metric, image by image.
+    """Compare every two methods by one metric, image by image; p is adjusted for the number of pairs.
 
     Args:
         scores: (N,M) in the metric's own direction; NaN where there is none.
@@ -175,24 +129,52 @@ def duels(scores: np.ndarray, methods: Sequence[str], higher_is_better: bool, se
     sign = 1 if higher_is_better else -1
     at_once = max(CELLS // max(len(scores), 1), 1)  # many methods on many images: some pairs at a time
     found = []
+    p: list[float] = []
     for start in range(0, len(pairs), at_once):
         some = pairs[start : start + at_once]
         gains = np.stack([sign * (scores[:, first] - scores[:, second]) for first, second in some], axis=1)
+        p += [_chance(gain[np.isfinite(gain)]) for gain in gains.T]
         for (first, second), gain, (low, high) in zip(some, gains.T, bootstrap_means(gains, seed=seed), strict=True):
             known = gain[np.isfinite(gain)]
             mean = float(known.mean()) if len(known) else float("nan")
             won, tied = int((known > 0).sum()), int((known == 0).sum())
-            found.append(Duel(methods[first], methods[second], len(known), mean, (float(low), float(high)), won, tied))
-    return found
+            found.append((methods[first], methods[second], len(known), mean, (float(low), float(high)), won, tied))
+    return [Duel(*duel, own, corrected) for duel, own, corrected in zip(found, p, holm(np.array(p)), strict=True)]
 
 
-def rank(methods: Iterable[str], found: Iterable[Duel]) -> dict[str, int]:
-    """Rank methods: one more than the number of methods that are surely better, so that ties share a rank."""
-    beaten = dict.fromkeys(methods, 1)
-    for duel in found:
+def _chance(gains: np.ndarray) -> float:
+    """Two-sided p of the t-test of a mean of zero; 1 where nothing varies around it."""
+    if len(gains) < 2 or not np.ptp(gains):
+        return 0.0 if len(gains) > 1 and gains[0] else 1.0
+    return float(stats.ttest_1samp(gains, 0.0).pvalue)
+
+
+def rank(scores: np.ndarray, methods: Sequence[str], higher_is_better: bool, seed: int = 0) -> dict[str, int]:
+    """Rank methods: one more than the number of methods that are surely better, so that ties share a rank.
+
+    All are compared on the same images: those that every ranked method has a score of.
+
+    Args:
+        scores: (N,M) in the metric's own direction; NaN where there is none.
+        methods: M names.
+        higher_is_better: the metric's direction.
+        seed: of the resampling.
+
+    Returns:
+        By method; without those that have scores of fewer than half of the images that the best covered one has. Empty
+        where fewer than six images are common to the others.
+    """
+    known = np.isfinite(scores)
+    ranked = known.sum(axis=0) >= max(LEAST_SHARE * known.sum(axis=0).max(initial=0), LEAST_IMAGES)
+    common = scores[known[:, ranked].all(axis=1)][:, ranked]
+    names = [method for method, among in zip(methods, ranked, strict=True) if among]
+    if len(common) < LEAST_IMAGES:
+        return {}
+    places = dict.fromkeys(names, 1)
+    for duel in duels(common, names, higher_is_better, seed):
         if duel.better is not None:
-            beaten[duel.second if duel.better == duel.first else duel.first] += 1
-    return beaten
+            places[duel.second if duel.better == duel.first else duel.first] += 1
+    return places
 
 
 def agreement_of_metrics(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

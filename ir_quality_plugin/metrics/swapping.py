@@ -11,6 +11,7 @@ import numpy as np
 from scipy import stats
 
 from ..errors import UsageError
+from .multiplicity import holm
 from .resampling import Unit, groups_of
 
 LEVEL = 0.05
@@ -139,22 +140,6 @@ def _swaps(groups: int, count: int, every: bool, at_once: int, seed: int) -> Ite
             yield (numbers[:, None] >> np.arange(groups) & 1).astype(np.float64)
         else:
             yield draw.integers(0, 2, (len(numbers), groups), dtype=np.int8).astype(np.float64)
-
-
-def holm(p: np.ndarray) -> np.ndarray:
-    """Correct p-values for their number, so that all of them together are wrong as rarely as one; NaN stays NaN.
-
-    Args:
-        p: (P,) in [0,1].
-
-    Returns:
-        (P,) in [0,1]: the largest of (number left) times p over it and all smaller ones.
-    """
-    known = np.flatnonzero(np.isfinite(p))
-    order = known[np.argsort(p[known])]
-    adjusted = np.full(len(p), np.nan)
-    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1)
-    return adjusted
 
 
 def ranks_of(metrics: Sequence[str], pairs: Sequence[Pair]) -> dict[str, int]:

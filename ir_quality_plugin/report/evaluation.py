@@ -109,8 +109,8 @@ class MetricView:
 
     def ordered(self) -> list[str]:
         """Scored methods, best first."""
-        sign = -1 if self.higher else 1
-        return sorted(self.scored, key=lambda name: (self.scored[name]["rank"], sign * self.scored[name]["mean"]))
+        sign, ranks = -1 if self.higher else 1, {name: entry["rank"] or math.inf for name, entry in self.scored.items()}
+        return sorted(self.scored, key=lambda name: (ranks[name], sign * self.scored[name]["mean"]))
 
     def duel(self, row: str, column: str) -> dict[str, Any] | None:
         """The advantage of one method over another, whichever way round the summary has it; None without images."""
@@ -135,7 +135,7 @@ class MetricView:
 
     def verdict(self) -> dict[str, Any]:
         """The result in words: who is first, and how surely."""
-        order = self.ordered()
+        order = [method for method in self.ordered() if self.scored[method]["rank"]]
         first = [method for method in order if self.scored[method]["rank"] == 1]
         verdict: dict[str, Any] = {"metric": self, "first": first, "next": None, "duel": None}
         if len(order) > 1:
@@ -156,7 +156,7 @@ def best_first(summary: Mapping[str, Any]) -> list[str]:
     ranks: dict[str, list[int]] = {method: [] for method in summary["methods"]}
     for about in summary["metrics"].values():
         for method, entry in about["methods"].items():
-            if entry["count"]:
+            if entry["count"] and entry["rank"]:
                 ranks[method].append(entry["rank"])
     return sorted(ranks, key=lambda method: float(np.mean(ranks[method])) if ranks[method] else math.inf)
 

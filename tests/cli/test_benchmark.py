@@ -325,7 +325,7 @@ def test_an_out_folder_with_other_results_is_refused_and_left_alone(run, judged)
     (judged / "out").mkdir()
     (judged / "out" / "scores.csv").write_text("image,method\n")
     code, _, err = call(run, judged, "--pyiqa", "ssim")
-    assert code == 2 and "holds scores.csv of another command" in err and "another --out" in err
+    assert code == 2 and "something else (a scores.csv)" in err and "expected a new folder" in err
     assert (judged / "out" / "scores.csv").read_text() == "image,method\n"
     (judged / "out" / "scores.csv").unlink()
     assert call(run, judged, "--pyiqa", "ssim")[0] == 0
@@ -333,7 +333,9 @@ def test_an_out_folder_with_other_results_is_refused_and_left_alone(run, judged)
     assert call(run, judged, "--pyiqa", "ssim")[0] == 0  # the same run
     assert (judged / "out" / "summary.json").read_bytes() == before
     code, _, err = call(run, judged, "--pyiqa", "gmsd", "--seed", 1)
-    assert code == 2 and "holds results of other options (--pyiqa was ['ssim']; --seed was 0)" in err
+    assert (
+        code == 2 and "holds results of other options (pyiqa was ['ssim'] and is ['gmsd']; seed was 0 and is 1)" in err
+    )
     assert (judged / "out" / "summary.json").read_bytes() == before
 
 

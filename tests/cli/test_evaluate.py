@@ -12,6 +12,7 @@ from PIL import Image
 
 import ir_quality_plugin as irq
 from ir_quality_plugin.data.images import read_image
+from ir_quality_plugin.data.results_folder import held
 
 
 @pytest.fixture
@@ -142,16 +143,17 @@ def test_a_broken_partner_fails_only_what_needs_it(run, folders, tmp_path):
     metrics = ("--scorer", "ckdn-s", "--pyiqa", "psnr", "--reference", folders / "reference")
     code, _, err = run("evaluate", *arguments(folders, tmp_path / "out", metrics=metrics))
     rows = rows_of(tmp_path / "out")
-    assert code == 1 and "4 of 8 files" in err and "unpaired: degraded/im_003" in err
+    assert code == 1 and "2 of 8 files" in err and "unpaired: degraded/im_003" in err
     assert all(row["score"] for row in rows if row["metric"] == "psnr")
     failed = {row["image"]: row["reason"] for row in rows if not row["score"]}
-    assert "it is no image" in failed["im_002"] and failed["im_003"] == "there is no degraded file of this image"
+    assert "it is no image" in failed["im_002"]
+    assert failed["im_003"] == "there is no degraded file of this image"
 
 
 def test_one_method_alone_is_described_without_comparisons(run, folders, tmp_path):
     line = ["--restored", folders / "sharp", "--degraded", folders / "degraded", "--scorer", "ckdn-s"]
     code, printed, _ = run("evaluate", *line, "--out", tmp_path / "out")
-    assert code == 0 and "1  sharp" in printed
+    assert code == 0 and "-  sharp" in printed
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["metrics"]["ckdn-s"]["pairs"] == []
 
 
@@ -164,7 +166,7 @@ def test_one_method_alone_is_described_without_comparisons(run, folders, tmp_pat
         (("--scorer", "cvrkd-s"), "cvrkd-s needs --reference DIR"),
         (("--scorer", "ckdn"), "no weights of ckdn are at hand"),
         (("--tile-px", "100"), "expected at least 256"),
-        (("--weights", "ckdn-s"), "expected SCORER=FILE"),
+        (("--scorer", "ckdn-s="), "expected NAME, or NAME=FILE"),
         (("--match", "x4"), "expected {image} once"),
         (("--device", "nowhere"), "--device nowhere"),
         (("--scale", "0"), "scale"),
@@ -181,7 +183,7 @@ def test_results_of_something_else_are_not_written_over(run, folders, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "scores.csv").write_text("image,mos\n")
     code, _, err = run("evaluate", *arguments(folders, tmp_path / "out"))
-    assert code == 2 and "it holds a scores.csv of something else" in err
+    assert code == 2 and "it holds results of something else (a scores.csv)" in err
     assert (tmp_path / "out" / "scores.csv").read_text() == "image,mos\n"
 
 
@@ -192,7 +194,7 @@ def test_a_changed_file_is_scored_again_and_no_other(run, tmp_path):
     (root / "soft" / "im_001_x4.png").write_bytes((root / "sharp" / "im_001.png").read_bytes())
     (out / ".summary.json.abc.unfinished").write_text("{")  # as a kill while writing leaves it
     _, _, err = run("evaluate", *arguments(root, out))
-    assert not list(out.glob(".*"))
+    assert not list(out.glob("*.unfinished"))
     assert "5 of 6 files are scored already" in err
     after = (out / "scores.csv").read_text().splitlines()
     assert [line.split(",")[:2] for line in set(after) - set(before)] == [["im_001", "soft"]]
@@ -203,7 +205,79 @@ def test_a_method_can_be_added_and_another_metric_cannot(run, tmp_path):
     run("evaluate", *arguments(root, out))
     code, printed, err = run("evaluate", *arguments(root, out, "--restored", f"again={root / 'sharp'}"))
     assert code == 0 and "6 of 9 files are scored already" in err and "again" in printed
-    more = ("--weights", "ckdn-s=random")
-    code, _, err = run("evaluate", *arguments(root, out, *more))
-    assert code == 2 and "a run with other options: metrics was" in err
-    assert run("evaluate", *arguments(root, out, *more, "--restart"))[0] == 0
+    more = {"metrics": ("--scorer", "ckdn-s=random")}
+    code, _, err = run("evaluate", *arguments(root, out, **more))
+    assert code == 2 and "a run with other options: metrics was ckdn-s and is ckdn-s (random)" in err
+    assert run("evaluate", *arguments(root, out, "--restart", **more))[0] == 0
+
+
+def test_a_missing_partner_is_a_row_that_is_listed_and_not_scored_again(run, folders, tmp_path):
+    (folders / "degraded" / "im_003.png").unlink()
+    line = arguments(folders, tmp_path / "out", "--scorer", "teacheriqa-s=random", "--scale", "4")
+    code, _, err = run("evaluate", *line)
+    assert code == 0, err
+    assert "--scale 4 could not be checked on 2 files" in err
+    rows = [row for row in rows_of(tmp_path / "out") if row["image"] == "im_003"]
+    assert [(row["metric"], bool(row["score"]), row["reason"]) for row in rows[:2]] == [
+        ("ckdn-s", False, "there is no degraded file of this image"),
+        ("teacheriqa-s (random)", True, ""),
+    ]
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["failed_files"] == 0 and len(summary["missing"]) == 2
+    assert "2 files lack the partner" in " ".join(summary["notes"])
+    _, _, err = run("evaluate", *line)
+    assert "8 of 8 files are scored already" in err
+
+
+def test_a_run_of_another_version_is_not_gone_on_with(run, folders, tmp_path, monkeypatch):
+    run("evaluate", *arguments(folders, tmp_path / "out"))
+    monkeypatch.setattr("ir_quality_plugin.evaluation.run.__version__", "9.9")
+    code, _, err = run("evaluate", *arguments(folders, tmp_path / "out"))
+    assert code == 2 and "and is 9.9" in err
+
+
+def test_too_little_memory_to_decode_an_image_is_said_and_the_others_are_scored(run, folders, tmp_path, monkeypatch):
+    real = np.array
+
+    def lacking(image, *rest, **more):
+        if getattr(image, "size", None) == (72, 72):
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 12 bytes")
+        return real(image, *rest, **more)
+
+    Image.new("RGB", (72, 72)).save(folders / "sharp" / "im_001.png")
+    monkeypatch.setattr("ir_quality_plugin.data.images.np.array", lacking)
+    code, _, err = run("evaluate", *arguments(folders, tmp_path / "out"))
+    assert code == 1 and "1 of 8 files could not be scored" in err
+    assert "too little memory for its pixels; cut it into tiles" in err
+
+
+def test_a_file_that_is_replaced_while_it_is_scored_is_no_finished_row(run, folders, tmp_path, monkeypatch):
+    replaced, other = folders / "sharp" / "im_002.png", (folders / "soft" / "im_001_x4.png").read_bytes()
+
+    def read(path):
+        image = read_image(path)
+        if path == replaced:
+            path.write_bytes(other)
+        return image
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ir_quality_plugin.evaluation.reading.read_image", read)
+        code, _, err = run("evaluate", *arguments(folders, tmp_path / "out"))
+    assert code == 1 and "1 of 8 files have no row" in err and "call it again" in err
+    code, _, err = run("evaluate", *arguments(folders, tmp_path / "out"))
+    assert code == 0 and "7 of 8 files are scored already" in err
+
+
+def test_a_second_run_at_once_is_refused(run, folders, tmp_path):
+    with held(tmp_path / "out", "evaluate"):
+        code, _, err = run("evaluate", *arguments(folders, tmp_path / "out"))
+    assert code == 2 and "another run is writing there" in err
+    assert not (tmp_path / "out" / "rows").exists()
+
+
+def test_added_folders_rename_no_image_and_score_nothing_twice(run, folders, tmp_path):
+    only = ["--restored", f"soft={folders / 'soft'}", "--scorer", "teacheriqa-s=random", "--out", tmp_path / "out"]
+    run("evaluate", *only)
+    more = ["--restored", f"sharp={folders / 'sharp'}", "--degraded", folders / "degraded"]
+    _, _, err = run("evaluate", *only, *more)
+    assert "4 of 8 files are scored already" in err

@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 import ir_quality_plugin as irq
-from ir_quality_plugin.cli import progress
 from ir_quality_plugin.data.images import read_image
+from ir_quality_plugin.evaluation import progress
 from ir_quality_plugin.integrations import metric
 from ir_quality_plugin.integrations.metric import Metric
 
@@ -187,7 +187,7 @@ def test_results_of_something_else_are_not_written_over(run, restored):
     (restored / "out").mkdir()
     (restored / "out" / "summary.json").write_text("of irq evaluate")
     code, _, err = probe()
-    assert code == 2 and "holds summary.json of something else" in err
+    assert code == 2 and "something else (a summary.json)" in err
     assert (restored / "out" / "summary.json").read_text() == "of irq evaluate"
     (restored / "out" / "summary.json").unlink()
     assert probe()[0] == 0
@@ -195,9 +195,9 @@ def test_results_of_something_else_are_not_written_over(run, restored):
     assert probe()[0] == 0  # the same once more
     assert (restored / "out" / "scores.csv").read_bytes() == before
     code, _, err = probe("--epsilon", "3")
-    assert code == 2 and "holds another probe: epsilon_255 was 2 and is 3" in err
+    assert code == 2 and "other options (epsilon_255 was 2 and is 3)" in err
     assert (restored / "out" / "scores.csv").read_bytes() == before
-    (restored / "out" / "probe.json").write_text("{")
+    (restored / "out" / ".irq").write_text("{")
     code, _, err = probe()
     assert code == 2 and "is damaged" in err
 
@@ -207,7 +207,7 @@ def test_where_there_is_no_terminal_progress_is_a_line_now_and_then(run, restore
     _, printed, err = run(
         "probe", "--images", restored / "restored", "--scorer", "ckdn-s", "--out", restored / "out", *QUICK
     )
-    assert re.search(r"irq: probing, 1 of 2 images done, about 0:00:\d\d left\n", err)
+    assert re.search(r"irq: probing: 1 of 2 images, \S+ a second, 00:\d\d left\n", err)
     assert "2 images are few" in printed
 
 

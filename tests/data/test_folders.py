@@ -54,9 +54,15 @@ def test_methods_inputs_and_references_are_paired_whatever_the_suffix_and_order(
     assert of_b == {"one": "b_one.png", "two": "b_x4_out.webp", "degraded": "bx4.png", "reference": "b.jpg"}
 
 
-def test_a_name_is_that_of_the_files_where_all_end_alike(folders):
-    at = folders(lq="box2.png", one="box2.png")
-    assert pair_folders({"one": at["one"]}, at["lq"]).images == ("box2",)
+def test_no_folder_that_is_added_renames_an_image(folders):
+    at = folders(lq="a.png bx4.png", gt="a_GT.png b_GT.png", one="a_x4.png b_x4_one.png", two="a_x4_out.png b.png")
+    names = {
+        pair_folders({"one": at["one"]}).images,
+        pair_folders({"one": at["one"]}, at["lq"]).images,
+        pair_folders({"one": at["one"], "two": at["two"]}, reference=at["gt"]).images,
+        pair_folders({"two": at["two"], "one": at["one"]}, at["lq"], at["gt"]).images,
+    }
+    assert names == {("a", "b")}
 
 
 def test_names_that_differ_only_by_a_suffix_within_a_folder_keep_it(folders):

@@ -8,6 +8,7 @@ import torch
 from ir_quality_plugin import ImageError
 from ir_quality_plugin.evaluation import reading
 from ir_quality_plugin.evaluation.judging import Item
+from ir_quality_plugin.evaluation.row_log import stamp
 
 ROLES = ["restored", "degraded"]
 
@@ -26,9 +27,9 @@ def test_every_file_is_read_once_and_handed_out_in_order(items, monkeypatch):
     monkeypatch.setattr(reading, "read_image", lambda path: read.append(path.name) or torch.full((3, 1, 1), len(read)))
     monkeypatch.setattr(reading, "declared_pixels", lambda path: 1)
     found = list(reading.read_ahead(items, ROLES, workers=2))
-    assert [item for item, _ in found] == items
+    assert [item for item, _, _ in found] == items
     assert len(read) == len(set(read)) == 18
-    assert all(set(images) == set(ROLES) for _, images in found)
+    assert all(set(images) == set(ROLES) for _, images, _ in found)
 
 
 def test_an_unreadable_file_is_handed_out_as_its_error(items, monkeypatch):
@@ -36,7 +37,7 @@ def test_an_unreadable_file_is_handed_out_as_its_error(items, monkeypatch):
         raise ImageError(f"{path.name} is damaged")
 
     monkeypatch.setattr(reading, "read_image", broken)
-    (_, images), *_ = reading.read_ahead(items, ROLES, workers=1)
+    (_, images, _), *_ = reading.read_ahead(items, ROLES, workers=1)
     assert str(images["restored"]) == "one0 is damaged"
 
 
@@ -52,3 +53,17 @@ def test_large_images_are_not_read_ahead_beyond_the_budget(items, monkeypatch):
     monkeypatch.setattr(reading, "declared_pixels", lambda path: reading.BUDGET_PIXELS)
     for handed, _ in enumerate(reading.read_ahead(items, ["restored"], workers=4), start=1):
         assert len(started) <= handed + 1
+
+
+def test_a_file_that_is_replaced_while_it_is_read_keeps_the_stamp_of_the_one_that_was_read(items, monkeypatch):
+    path = items[0].files["restored"]
+    path.write_text("old")
+
+    def read(path):
+        path.write_text("replaced")
+        return torch.zeros(3, 1, 1)
+
+    monkeypatch.setattr(reading, "read_image", read)
+    (_, _, stamped), *_ = reading.read_ahead(items[:1], ["restored"], workers=1)
+    assert stamped[0][2][0] == len("old")
+    assert stamped != stamp(items[0], ["restored"])

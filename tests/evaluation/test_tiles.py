@@ -2,13 +2,9 @@
 
 import pytest
 import torch
+from evaluation_folders import Called
 
-from ir_quality_plugin.evaluation.measures import Measure
 from ir_quality_plugin.evaluation.tiles import score_by_tiles, tiles_of
-
-
-def measure(call, combine="mean"):
-    return Measure("m", None, False, True, True, combine, {}, call)
 
 
 @pytest.mark.parametrize(("height", "width"), [(300, 700), (1024, 64), (257, 257), (301, 999)])
@@ -32,7 +28,7 @@ def test_edges_fall_on_the_degraded_images_pixels():
 
 def test_a_mean_over_pixels_is_that_of_the_whole_image():
     image = torch.rand(1, 3, 300, 501, generator=torch.Generator().manual_seed(0))
-    mean = measure(lambda restored, guide: restored.mean().item())
+    mean = Called(lambda restored, guide: restored.mean().item())
     assert score_by_tiles(mean, image, None, tiles_of(300, 501, 128)) == pytest.approx(image.mean().item())
 
 
@@ -44,9 +40,9 @@ def test_psnr_by_tiles_is_that_of_the_whole_image():
     def psnr(restored, guide):
         return -10 * (restored - guide).square().mean().log10().item()
 
-    by_tiles = score_by_tiles(measure(psnr, "squared error"), image, clean, tiles_of(301, 300, 128))
+    by_tiles = score_by_tiles(Called(psnr, "reference", combine="squared error"), image, clean, tiles_of(301, 300, 128))
     assert by_tiles == pytest.approx(psnr(image, clean))
-    assert score_by_tiles(measure(psnr), image, clean, tiles_of(301, 300, 128)) != pytest.approx(by_tiles)
+    assert score_by_tiles(Called(psnr, "reference"), image, clean, tiles_of(301, 300, 128)) != pytest.approx(by_tiles)
 
 
 @pytest.mark.parametrize("factor", [1, 4])
@@ -60,7 +56,7 @@ def test_a_tile_is_judged_against_the_same_place_of_the_degraded_image(factor):
 
     tiles = tiles_of(*image.shape[-2:], 64, factor)
     assert len(tiles) > 1
-    assert score_by_tiles(measure(call), image, small, tiles) == pytest.approx(1.0)
+    assert score_by_tiles(Called(call, "degraded"), image, small, tiles) == pytest.approx(1.0)
 
 
 def test_a_guide_of_another_size_is_seen_whole_by_every_tile():
@@ -70,4 +66,4 @@ def test_a_guide_of_another_size_is_seen_whole_by_every_tile():
         assert seen is guide
         return 0.5
 
-    assert score_by_tiles(measure(call), torch.rand(1, 3, 300, 300), guide, tiles_of(300, 300, 128)) == 0.5
+    assert score_by_tiles(Called(call, "degraded"), torch.rand(1, 3, 300, 300), guide, tiles_of(300, 300, 128)) == 0.5

@@ -5,6 +5,7 @@ import torch
 
 import ir_quality_plugin as irq
 from ir_quality_plugin.integrations.metric import build_metrics
+from ir_quality_plugin.integrations.metric_requests import check_needs, requests
 
 pyiqa = pytest.importorskip("pyiqa")
 
@@ -49,6 +50,7 @@ def test_the_gradient_reaches_the_pixels(name):
         ([], ["simm"], "pyiqa has no metric 'simm'"),
         ([], ["fid"], "compares sets of images"),
         (["ckdm"], [], "did you mean 'ckdn'"),
+        (["ckdn-s="], [], "expected NAME, or NAME=FILE"),
     ],
 )
 def test_wrong_names_are_refused(scorers, names, message):
@@ -64,3 +66,69 @@ def test_what_cannot_be_scored_is_an_error_of_ours():
         metrics["ssim"](CLEAN, reference=CLEAN[..., :32])
     with pytest.raises(irq.ImageError, match="pyiqa's ms_ssim cannot score 64x64 pixels"):
         metrics["ms_ssim"](CLEAN, reference=CLEAN)
+
+
+@pytest.mark.parametrize(
+    ("scorers", "pyiqa", "given", "error", "message"),
+    [
+        ((), (), (), irq.UsageError, "no metric is named"),
+        (("ckdn-s",), (), ("reference",), irq.MissingInputError, "ckdn-s needs --degraded DIR"),
+        (
+            ("cvrkd-s", "ckdn-s"),
+            (),
+            (),
+            irq.MissingInputError,
+            "cvrkd-s needs --reference DIR; ckdn-s needs",
+        ),
+        (("ckdm-s",), (), (), irq.UsageError, "did you mean 'ckdn-s'"),
+        ((), ("ssim",), ("degraded",), irq.MissingInputError, "ssim needs --reference DIR"),
+        ((), ("sssim",), (), irq.UsageError, "pyiqa has no metric 'sssim'"),
+        ((), ("fid",), ("reference",), irq.UsageError, "fid compares sets of images"),
+    ],
+)
+def test_what_is_missing_is_said_before_anything_is_built(scorers, pyiqa, given, error, message, monkeypatch):
+    monkeypatch.setattr("ir_quality_plugin.catalog.build_network", lambda *_: pytest.fail("a network was built"))
+    with pytest.raises(error, match=message):
+        check_needs(scorers, pyiqa, {name: name in given for name in ("degraded", "reference")})
+
+
+def test_metrics_of_one_name_are_told_apart():
+    named = requests(["ckdn-s", "ckdn-s=random", "ckdn=a/best.pth", "ckdn=b/best.pth"], ["ssim"])
+    assert [one.name for one in named] == [
+        "ckdn-s",
+        "ckdn-s (random)",
+        "ckdn (a/best.pth)",
+        "ckdn (b/best.pth)",
+        "ssim",
+    ]
+
+
+def test_a_pyiqa_metric_of_a_scorers_name_is_called_pyiqas(monkeypatch):
+    monkeypatch.setitem(pyiqa.default_model_configs.DEFAULT_CONFIGS, "ckdn-s", {"metric_mode": "NR"})
+    assert [one.name for one in requests(["ckdn-s"], ["ckdn-s"])] == ["ckdn-s", "pyiqa ckdn-s"]
+
+
+def test_what_a_run_records_tells_weights_and_versions_apart():
+    first, second, theirs = build_metrics(["ckdn-s", "ckdn-s=random"], ["ssim"]).values()
+    assert first.about["digest"] != second.about["digest"]
+    assert second.about["weights"] == second.origin
+    assert theirs.about["kind"] == "pyiqa" and theirs.about["version"] == pyiqa.__version__
+
+
+def test_standard_output_is_left_to_the_caller_while_pyiqa_builds(capsys, monkeypatch):
+    real = pyiqa.create_metric
+    monkeypatch.setattr(pyiqa, "create_metric", lambda *a, **k: print("Loading weights") or real(*a, **k))
+    build_metrics([], ["ssim"])
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("error", [RuntimeError("DefaultCPUAllocator: can't allocate memory"), MemoryError()])
+def test_a_machine_without_memory_is_no_bad_image(error, monkeypatch):
+    def breaks(*_):
+        raise error
+
+    (metric,) = build_metrics([], ["ssim"]).values()
+    monkeypatch.setattr(metric._metric.network, "forward", breaks)
+    with pytest.raises(irq.ImageError, match=r"ran out of memory on 64x64 pixels.*smaller tiles") as raised:
+        metric(CLEAN, reference=CLEAN)
+    assert type(raised.value).__name__ == "ImageMemoryError"

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.stats import ttest_rel
 
 from ir_quality_plugin import UsageError
 from ir_quality_plugin.metrics.paired import (
@@ -54,7 +55,7 @@ def test_five_wins_of_five_are_no_proof_and_six_of_six_are():
 def test_many_images_are_resampled_in_parts_with_the_same_result(monkeypatch):
     values = DRAW.normal(size=(50, 3))
     whole = bootstrap_means(values)
-    monkeypatch.setattr("ir_quality_plugin.metrics.paired.CELLS", 700)
+    monkeypatch.setattr("ir_quality_plugin.metrics.intervals.CELLS", 700)
     assert bootstrap_means(values) == pytest.approx(whole)
 
 
@@ -82,15 +83,15 @@ def test_wins_ties_and_shares_are_counted_on_shared_images():
 def test_one_image_makes_nobody_surely_better():
     (duel,) = duels(np.array([[1.0, 0.0]]), ["one", "other"], higher_is_better=True)
     assert duel.better is None
-    assert rank(["one", "other"], [duel]) == {"one": 1, "other": 1}
+    assert rank(np.array([[1.0, 0.0]]), ["one", "other"], higher_is_better=True) == {}
 
 
 def test_methods_that_chance_may_part_share_a_rank():
     noise = DRAW.normal(0, 1, (200, 3))
     scores = noise + np.array([2.0, 2.0, 0.0])
-    found = rank("abc", duels(scores, "abc", higher_is_better=True))
+    found = rank(scores, "abc", higher_is_better=True)
     assert found == {"a": 1, "b": 1, "c": 3}
-    found = rank("abc", duels(scores, "abc", higher_is_better=False))
+    found = rank(scores, "abc", higher_is_better=False)
     assert found == {"a": 2, "b": 2, "c": 1}
 
 
@@ -117,3 +118,31 @@ def test_half_of_the_pairs_ordered_alike_is_no_agreement():
 def test_a_constant_metric_and_a_single_method_have_no_agreement():
     overall, within = agreement_of_metrics(np.stack([DRAW.normal(size=(6, 1)), np.ones((6, 1))]))
     assert np.isnan(overall[0, 1]) and np.isnan(within).all()
+
+
+def test_a_method_of_a_few_images_is_not_ranked_and_ranks_compare_on_what_all_have():
+    scores = DRAW.normal(0, 1, (100, 3)) + np.array([1.0, 0.0, 9.0])
+    scores[5:, 2] = np.nan
+    assert rank(scores, "abc", higher_is_better=True) == {"a": 1, "b": 2}
+    images = DRAW.normal(0, 5, (100, 1))  # `a` has lost on the images that it alone has
+    scores = images + DRAW.normal(0, 0.1, (100, 2)) + np.array([1.0, 0.0])
+    scores[60:, 1] = np.nan
+    scores[60:, 0] -= 100
+    assert rank(scores, "ab", higher_is_better=True) == {"a": 1, "b": 2}
+
+
+def test_methods_that_do_not_differ_are_seldom_called_better_however_many_pairs_there_are():
+    draw = np.random.default_rng(7)
+    runs = [duels(draw.normal(size=(60, 8)), "abcdefgh", higher_is_better=True) for _ in range(60)]
+    assert np.mean([any(duel.better for duel in run) for run in runs]) <= 0.1  # over 0.5 by the intervals alone
+    assert any(duel.p < 0.05 for run in runs for duel in run)
+
+
+def test_holms_adjustment_by_hand():
+    gains = np.random.default_rng(3).normal(size=(9, 3)) + np.array([0.0, 0.7, 2.0])
+    found = sorted(duels(gains, "abc", higher_is_better=True), key=lambda duel: duel.p)
+    expected = np.maximum.accumulate([3 * found[0].p, 2 * found[1].p, found[2].p])
+    np.testing.assert_allclose([duel.p_adjusted for duel in found], expected)
+    assert [duel.p for duel in found] == sorted(
+        float(ttest_rel(*gains[:, ["abc".index(duel.first), "abc".index(duel.second)]].T).pvalue) for duel in found
+    )

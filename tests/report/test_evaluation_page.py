@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from evaluation_folders import Called
 from PIL import Image
 
 from ir_quality_plugin.data.folders import Pairing, Unpaired
 from ir_quality_plugin.data.score_table import ScoreTable
 from ir_quality_plugin.data.thumbnails import thumbnail
-from ir_quality_plugin.evaluation.measures import Measure
 from ir_quality_plugin.evaluation.run import Evaluated
 from ir_quality_plugin.evaluation.summary import summarise
 from ir_quality_plugin.metrics.paired import bootstrap_means
@@ -52,12 +52,10 @@ def write(folder, images=30, methods=METHODS, spoil=lambda table: None):
     files = {method: dict.fromkeys(names, paths[index]) for index, method in enumerate(methods)}
     files["degraded"] = dict.fromkeys(names, paths[3])
     pairing = Pairing(names, methods, files, (Unpaired("second", "lost.png", "no method restored it"),))
-    about = {"kind": "pyiqa", "range": ""}
-    measures = [
-        Measure(name, None, False, higher, True, "mean", about, lambda *_: 0.0) for name, higher in NAMES.items()
-    ]
+    about = {"kind": "pyiqa", "version": "0.1", "range": ""}
+    metrics = [Called(name=name, higher_is_better=higher, about=about) for name, higher in NAMES.items()]
     small = thumbnail(torch.rand(3, 90, 120))
-    found = Evaluated(table, measures, {4: images}, 0, dict.fromkeys(names, small))
+    found = Evaluated(table, metrics, {4: images}, 0, dict.fromkeys(names, small))
     summary = summarise(found, pairing, {"degraded": Path("/long" * 40)}, None)
     return write_report(folder / "report.html", summary, table, pairing, found.thumbnails), table
 

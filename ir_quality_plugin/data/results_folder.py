@@ -1,0 +1,86 @@
+"""A folder of results belongs to one command, and to one run of it at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from ..checkpoints.write import whole
+from ..errors import CheckpointError, UsageError
+
+OUTPUTS = ("scores.csv", "summary.json", "report.html")
+OWNER, LOCK = ".irq", ".irq.lock"
+
+
+@contextmanager
+def held(out: Path, command: str, options: Mapping[str, Any] | None = None) -> Iterator[None]:
+    """Hold a folder while a command writes its results there; made where it is not there yet.
+
+    The lock is the system's: a kill at any moment leaves nothing locked. What a kill left of a file that was being
+    written is removed.
+
+    Args:
+        out: the folder.
+        command: whose results they are, such as "evaluate".
+        options: what they depend on, in JSON's types; None where the command itself sees to that.
+
+    Raises:
+        UsageError: it is no folder, another run is writing there, or it has the results of something else, or of other
+            options.
+        CheckpointError: it cannot be written to, or cannot be locked.
+    """
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out}: it is a file; expected a folder")
+    now = {"command": command, "options": None if options is None else json.loads(json.dumps(options))}
+    _check_owner(out, now)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(out / LOCK, timeout=0)
+        lock.acquire()
+    except Timeout as error:
+        raise UsageError(
+            f"--out {out}: another run is writing there; wait until it has ended, or choose another folder"
+        ) from error
+    except (OSError, NotImplementedError) as error:
+        raise CheckpointError(f"--out {out}: it cannot be written to or locked ({error}); choose another") from error
+    try:
+        for name in OUTPUTS:
+            for path in out.glob(f".{name}.*.unfinished"):
+                path.unlink(missing_ok=True)
+        _check_owner(out, now)
+        with whole(out / OWNER) as unfinished:
+            unfinished.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
+        yield
+    finally:
+        lock.release()
+
+
+def _check_owner(out: Path, now: Mapping[str, Any]) -> None:
+    """Refuse results of another command, or of other options."""
+    there = [name for name in OUTPUTS if (out / name).exists()]
+    try:
+        earlier = json.loads((out / OWNER).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        earlier = None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{out / OWNER} is damaged ({error}); choose another --out, or delete the folder") from error
+    remedy = f"expected a new folder, or one of the same irq {now['command']}"
+    if earlier is None:
+        if there:
+            raise UsageError(f"--out {out}: it holds results of something else (a {there[0]}); {remedy}")
+        return
+    if earlier["command"] != now["command"]:
+        raise UsageError(f"--out {out}: it holds results of irq {earlier['command']}; {remedy}")
+    if there and earlier["options"] != now["options"]:
+        before, after = earlier["options"] or {}, now["options"] or {}
+        changed = [
+            f"{name} was {before.get(name)} and is {after.get(name)}"
+            for name in {**before, **after}
+            if before.get(name) != after.get(name)
+        ]
+        raise UsageError(f"--out {out}: it holds results of other options ({'; '.join(changed)}); {remedy}")
