@@ -10,7 +10,6 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ..checkpoints.write import whole
 from ..errors import CheckpointError, UsageError
 
 OUTPUTS = ("scores.csv", "summary.json", "report.html")
@@ -53,8 +52,9 @@ def held(out: Path, command: str, options: Mapping[str, Any] | None = None) -> I
             for path in out.glob(f".{name}.*.unfinished"):
                 path.unlink(missing_ok=True)
         _check_owner(out, now)
-        with whole(out / OWNER) as unfinished:
-            unfinished.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
+        unfinished = out / f".{OWNER}.unfinished"
+        unfinished.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
+        unfinished.replace(out / OWNER)
         yield
     finally:
         lock.release()

@@ -126,7 +126,7 @@ class Broken(Metric):
         self.seen += 1
         score = (restored * torch.linspace(0, 1, restored.shape[-1])).mean(dim=(1, 2, 3))
         if self.seen == 3:
-            raise TypeError("of this picture")
+            raise irq.ImageError("not this picture")
         return score * (math.nan if self.seen > 45 else 1)
 
 
@@ -139,7 +139,7 @@ def test_a_metric_that_breaks_on_an_image_ends_nothing_and_files_are_whole(run, 
     assert code == 1 and "2 of 6 probes failed" in err
     document = json.loads((restored / "out" / "summary.json").read_text())
     assert document["metrics"]["steady"]["images"] == 3 and document["metrics"]["broken"]["images"] == 1
-    assert {failure["reason"].split(":")[0] for failure in document["failures"]} >= {"TypeError"}
+    assert {failure["reason"].split(":")[0] for failure in document["failures"]} >= {"not this picture"}
     assert any("nan" in failure["reason"] for failure in document["failures"])
     assert "steady: random weights, whose gains mean nothing" in printed
     assert "random weights, whose gains mean nothing" in (restored / "out" / "report.html").read_text()
@@ -195,7 +195,7 @@ def test_results_of_something_else_are_not_written_over(run, restored):
     assert probe()[0] == 0  # the same once more
     assert (restored / "out" / "scores.csv").read_bytes() == before
     code, _, err = probe("--epsilon", "3")
-    assert code == 2 and "other options (epsilon_255 was 2 and is 3)" in err
+    assert code == 2 and "other options (epsilon_255 was 2 and is 3; step_255" in err
     assert (restored / "out" / "scores.csv").read_bytes() == before
     (restored / "out" / ".irq").write_text("{")
     code, _, err = probe()

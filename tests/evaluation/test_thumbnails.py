@@ -15,26 +15,31 @@ def folders(tmp_path_factory):
 
 def plan_of(folders, methods):
     pairing = pair_folders({name: folders / name for name in methods}, folders / "degraded", None, {})
-    return Plan(pairing, ("ckdn-s",), {}, ())
+    return Plan(pairing, ("ckdn-s",), ())
+
+
+def evaluated(plan, out):
+    with evaluate(plan, out, device="cpu") as found:
+        return found
 
 
 def test_a_method_that_is_dropped_takes_no_thumbnail_with_it(folders, tmp_path):
-    both = evaluate(plan_of(folders, METHODS), tmp_path, device="cpu")
-    one = evaluate(plan_of(folders, METHODS[1:]), tmp_path, device="cpu")
+    both = evaluated(plan_of(folders, METHODS), tmp_path)
+    one = evaluated(plan_of(folders, METHODS[1:]), tmp_path)
     assert one.scored_now == 0
     assert len(both.thumbnails) == len(one.thumbnails) == 6
     assert all(both.thumbnails[image] != one.thumbnails[image] for image in one.thumbnails)  # each of a method shown
 
 
 def test_thumbnails_are_those_of_the_first_method_in_whatever_order_files_were_scored(folders, tmp_path):
-    expected = evaluate(plan_of(folders, METHODS), tmp_path / "once", device="cpu").thumbnails
-    evaluate(plan_of(folders, METHODS[1:]), tmp_path / "twice", device="cpu")
-    assert evaluate(plan_of(folders, METHODS), tmp_path / "twice", device="cpu").thumbnails == expected
+    expected = evaluated(plan_of(folders, METHODS), tmp_path / "once").thumbnails
+    evaluated(plan_of(folders, METHODS[1:]), tmp_path / "twice")
+    assert evaluated(plan_of(folders, METHODS), tmp_path / "twice").thumbnails == expected
 
 
 def test_memory_holds_no_more_thumbnails_than_the_page_lists(folders, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "LISTED_IMAGES", 2)
     plan = plan_of(folders, METHODS)
-    assert set(evaluate(plan, tmp_path, device="cpu").thumbnails) == set(plan.pairing.images[:2])
+    assert set(evaluated(plan, tmp_path).thumbnails) == set(plan.pairing.images[:2])
     log = "".join(path.read_text() for path in (tmp_path / "rows").glob("*.jsonl"))
     assert log.count("data:image/webp") == 2 * len(METHODS)  # and the log none that will not be shown
