@@ -130,7 +130,7 @@ _ENTRIES = (
     _CKDN,
     _CVRKD,
     _compact(_TEACHER_IQA, 9, 96, {**_COMPACT_TRUNK, "width": 32, "patch_px": 96}),
-    _compact(_CKDN, None, 128, {"stem_width": 32, "planes": (16, 32), "depths": (2, 2), "hidden": 256}),
+    _compact(_CKDN, None, 128, {"stem_width": 32, "planes": (16, 32), "depths": (2, 2), "hidden": 256, "dropout": 0.2}),
     _compact(_CVRKD, 4, 96, {**_COMPACT_TRUNK, **_COMPACT_MIXERS, "patches": 4}),
 )
 CATALOG = {entry.card.name: entry for entry in _ENTRIES}

@@ -65,7 +65,7 @@ def benchmark(
     Every metric is built once and all score an image while it is in memory. They are compared on the images that every
     one of them scored. An image that cannot be scored is listed with its reason, and the exit code is 1.
     """
-    from ..data.results_folder import held
+    from ..data.results_folder import forget, held
     from ..data.votes import read_votes
     from ..engine.benchmark import in_common, missing_inputs, score_table
     from ..engine.benchmark_summary import summarise
@@ -83,6 +83,7 @@ def benchmark(
     metrics = build_metrics(scorer or [], pyiqa or [], check_device(device))
     looked = [folder for folder in (reference, degraded, images, labels and labels.parent) if folder]
     with held(out, "benchmark", {name: plain(value) for name, value in options.items()}):
+        forget(out)
         for line in (*table.notes, *missing_inputs(table, metrics, looked)):
             echo_line(line)
         results = score_table(table, metrics, device, lambda work: followed(work, len(work), echo_line, unit="image"))

@@ -60,6 +60,7 @@ def convert(
     ] = None,
     half: Annotated[bool, typer.Option("--half", help="Store 16 bits a number: half the size.")] = False,
     licence: Annotated[str | None, typer.Option(help="Terms of the weights, for the card.")] = None,
+    origin: Annotated[str | None, typer.Option(help="What trained them on what, for the card.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -74,8 +75,7 @@ def convert(
     card, network = load_network(scorer, file)
     if target.exists() and not force:
         raise UsageError(f"{target} is there already; give another --out, or --force to replace it")
-    if licence is not None:
-        card = dataclasses.replace(card, licence=licence)
+    card = dataclasses.replace(card, licence=licence or card.licence, origin=origin or card.origin)
     tensors = network.state_dict()
     if half:
         tensors = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}

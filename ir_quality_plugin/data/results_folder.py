@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from ..errors import CheckpointError, UsageError
 
 OUTPUTS = ("scores.csv", "summary.json", "report.html")
+FOLDERS = ("rows", "pictures")
 OWNER, LOCK = ".irq", ".irq.lock"
 
 
@@ -48,16 +49,27 @@ def held(out: Path, command: str, options: Mapping[str, Any] | None = None) -> I
     except (OSError, NotImplementedError) as error:
         raise CheckpointError(f"--out {out}: it cannot be written to or locked ({error}); choose another") from error
     try:
-        for name in OUTPUTS:
-            for path in out.glob(f".{name}.*.unfinished"):
-                path.unlink(missing_ok=True)
+        for path in _unfinished(out):
+            path.unlink(missing_ok=True)
         _check_owner(out, now)
-        unfinished = out / f".{OWNER}.unfinished"
+        unfinished = out / f"{OWNER}.unfinished"
         unfinished.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
         unfinished.replace(out / OWNER)
         yield
     finally:
         lock.release()
+
+
+def _unfinished(out: Path) -> list[Path]:
+    """What a kill left of files of ours, and of nobody else's in a folder that is shared."""
+    own = [path for name in OUTPUTS for path in out.glob(f".{name}.*.unfinished")]
+    return own + [path for folder in FOLDERS for path in (out / folder).rglob(".*.unfinished")]
+
+
+def forget(out: Path) -> None:
+    """Remove an earlier run's results, so that none of them stands beside those of a run that fails half-way."""
+    for name in OUTPUTS:
+        (out / name).unlink(missing_ok=True)
 
 
 def _check_owner(out: Path, now: Mapping[str, Any]) -> None:
@@ -67,8 +79,10 @@ def _check_owner(out: Path, now: Mapping[str, Any]) -> None:
         earlier = json.loads((out / OWNER).read_text(encoding="utf-8"))
     except FileNotFoundError:
         earlier = None
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{out / OWNER} is damaged ({error}); choose another --out, or delete the folder") from error
+    except (OSError, ValueError):
+        earlier = {}
+    if earlier is not None and not (isinstance(earlier, dict) and {"command", "options"} <= earlier.keys()):
+        raise UsageError(f"{out / OWNER} is damaged; choose another --out, or delete the folder")
     remedy = f"expected a new folder, or one of the same irq {now['command']}"
     if earlier is None:
         if there:

@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ..degradations import OPERATORS, Step, degrade
-from ..errors import ImageError, UsageError
+from ..errors import ImageError, ImageMemoryError, UsageError
 from ..integrations.metric import Metric
+from ..nn.memory import ran_out_of_memory
 
 # What quality naturally does: three ways to lose it, at five levels each.
 LADDER = ("gaussian_blur", "gaussian_noise", "jpeg")
@@ -166,7 +167,12 @@ def raw_gradient(metric: Metric, images: Images, picture: Tensor) -> tuple[float
         return score.item(), None
     try:
         (gradient,) = torch.autograd.grad(score, picture, allow_unused=True)
-    except RuntimeError as error:  # some of pyiqa's metrics change in place what their gradient needs
+    except RuntimeError as error:
+        if ran_out_of_memory(error):
+            raise ImageMemoryError(
+                f"{metric.name}: {picture.device} ran out of memory; take a smaller --side"
+            ) from error
+        # Some of pyiqa's metrics change in place what their gradient needs
         raise ImageError(f"{metric.name} is not differentiable: {next(iter(str(error).splitlines()), '')}") from error
     return score.item(), gradient
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -14,7 +15,7 @@ import torch
 from PIL import Image
 
 from ..checkpoints.write import whole
-from ..data.results_folder import held
+from ..data.results_folder import forget, held
 from ..errors import ImageError
 from ..integrations.metric import Metric
 from ..models.card import RANDOM
@@ -69,6 +70,7 @@ def probed_folder(
     subjects, unpaired = find_subjects(plan)
     check_metrics(metrics, plan, subjects, device)
     with held(out, "probe", options_of(plan, metrics)):
+        forget(out)
         probed = [one for subject in track(subjects) for one in probe_subject(subject, metrics, plan, out, device)]
         rows = [one.row for one in probed]
         write_rows(out / "scores.csv", rows)
@@ -109,11 +111,16 @@ def probe_subject(
             "natural_range": finding.range,
             "gain": finding.gain,
             "gradient_l1": finding.gradient_l1,
-            "picture": save(gamed.picture, out, f"pictures/{name}/{subject.name}.png"),
+            "picture": save(gamed.picture, out, f"pictures/{folder_of(name)}/{subject.name}.png"),
             "original": original,
             "reason": "",
         }
         yield Probed(row, finding, said[name])
+
+
+def folder_of(metric: str) -> str:
+    """A folder's name for a metric, whose own may hold the path of its weights."""
+    return re.sub(r"[^\w .()=+-]", "_", metric)
 
 
 def without_folders(reason: str, subject: Subject) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -44,9 +43,10 @@ class RowLog:
             UsageError: names the options that differ.
             CheckpointError: the folder cannot be written, or the earlier log cannot be read.
         """
-        if restart and self.header.is_file():
-            shutil.rmtree(self.folder)
+        if restart:
+            self._forget()
         if not self.header.is_file():
+            self._forget()  # rows without a header are those of a restart that was killed
             with whole(self.header) as unfinished:
                 unfinished.write_text(json.dumps(self.options, indent=1))
             return
@@ -60,6 +60,12 @@ class RowLog:
                 f"{self.folder.parent} holds a run with other options: {'; '.join(differing)}; expected the "
                 "same ones to go on; choose another --out, or begin anew with --restart"
             )
+
+    def _forget(self) -> None:
+        """Remove the rows, and the header last: as long as it is there, they are those of its options."""
+        for path in self.folder.glob("*.jsonl"):
+            path.unlink()
+        self.header.unlink(missing_ok=True)
 
     def read(self) -> Iterator[dict[str, Any]]:
         """Every complete row, oldest session first; a line that a kill cut off is none."""

@@ -39,8 +39,8 @@ class Request:
 def requests(scorers: Sequence[str], pyiqa: Sequence[str]) -> list[Request]:
     """Read the metrics that a run names, scorers first.
 
-    A scorer is called by its name, with the stem of its weights where they were named, and with all of their path where
-    two are still alike; a pyiqa metric of a scorer's name is called `pyiqa NAME`.
+    A scorer is called by its name, with the stem of its weights where they were named, and with their last folders
+    where two are still alike; a pyiqa metric of a scorer's name is called `pyiqa NAME`.
 
     Args:
         scorers: names of the catalogue, or NAME=WEIGHTS with a file's path or `random`.
@@ -73,11 +73,17 @@ def _parts(scorer: str) -> tuple[str, str]:
 
 
 def _told_apart(parts: Sequence[tuple[str, str]]) -> list[str]:
-    brief = [f"{name} ({Path(weights).stem})" if weights else name for name, weights in parts]
-    return [
-        f"{name} ({weights})" if brief.count(one) > 1 else one
-        for one, (name, weights) in zip(brief, parts, strict=True)
-    ]
+    """Names with as many of their weights' last folders as it takes to tell them apart."""
+    deepest = max([1, *(len(Path(weights).parts) for _, weights in parts)])
+    for folders in range(1, deepest + 1):
+        shown = [f"{name} ({_end_of(weights, folders)})" if weights else name for name, weights in parts]
+        if len(set(shown)) == len(shown):
+            break
+    return shown
+
+
+def _end_of(weights: str, folders: int) -> str:
+    return "/".join(Path(weights).with_suffix("").parts[-folders:])
 
 
 def check_needs(scorers: Sequence[str], pyiqa: Sequence[str], given: Mapping[str, bool]) -> None:

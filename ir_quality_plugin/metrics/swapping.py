@@ -51,7 +51,8 @@ def swap_test(
 
     If two metrics agree alike with people, which of two ranks of an image is whose is chance: the ranks are swapped in
     every set of images, or in 9,999 random ones (more for many pairs), and p is the share in which the correlations
-    part at least as far as they did. Under that hypothesis the level is exact for any number of images.
+    part at least as far as they did. The level is kept where the metrics' errors are alike; where they have another
+    form it was up to twice as high on few images (benchmarks/paired_tests.py).
 
     Args:
         scores: (N,) of each metric, higher is better.

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 from PIL import Image
 
 import ir_quality_plugin as irq
+from ir_quality_plugin.catalog import SHIPPED
 from ir_quality_plugin.data.images import read_image
 from ir_quality_plugin.evaluation import progress
 from ir_quality_plugin.integrations import metric
@@ -200,6 +202,19 @@ def test_results_of_something_else_are_not_written_over(run, restored):
     (restored / "out" / ".irq").write_text("{")
     code, _, err = probe()
     assert code == 2 and "is damaged" in err
+
+
+def test_pictures_stay_in_their_folder_whatever_weights_are_called(run, restored):
+    source = SHIPPED / "ckdn-s.safetensors"
+    names = []
+    for folder in ("a", "b"):
+        (restored / folder).mkdir()
+        names += ["--scorer", f"ckdn-s={shutil.copy(source, restored / folder / 'best.safetensors')}"]
+    before = set(restored.rglob("*.png"))
+    assert run("probe", "--images", restored / "restored", *names, "--out", restored / "out", *QUICK)[0] == 0
+    made = set(restored.rglob("*.png")) - before
+    assert made and all(path.is_relative_to(restored / "out" / "pictures") for path in made)
+    assert len({path.parent for path in made if path.parent.name != "original"}) == 2
 
 
 def test_where_there_is_no_terminal_progress_is_a_line_now_and_then(run, restored, monkeypatch):

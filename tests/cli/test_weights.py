@@ -40,7 +40,12 @@ def test_a_converted_file_is_found_by_name_and_verified(run, photos, released):
     assert run("weights", "convert", released, "--scorer", "ckdn", "--json")[0] == 0
     code, out, _ = run("weights", "verify", "--json")
     assert code == 0
-    assert [row["scorer"] for row in json.loads(out)["results"]] == ["ckdn", "ckdn-s"]  # the second ships
+    assert [row["scorer"] for row in json.loads(out)["results"]] == [
+        "ckdn",
+        "teacheriqa-s",
+        "ckdn-s",
+        "cvrkd-s",
+    ]  # the last three ship
     path = photos / "weights" / "ckdn.safetensors"
     listed = {row["name"]: row for row in json.loads(run("weights", "ls", "--json")[1])}
     assert listed["ckdn"]["path"] == str(path)

@@ -54,9 +54,10 @@ def test_results_of_other_options_are_not_written_over(tmp_path):
     message = r"holds results of other options \(seed was 1 and is 2\)"
     with pytest.raises(UsageError, match=message), held(tmp_path, "probe", {"seed": 2, "scorer": ["ckdn-s"]}):
         pass
-    (tmp_path / ".irq").write_text("{")
-    with pytest.raises(UsageError, match="is damaged"), held(tmp_path, "probe"):
-        pass
+    for damaged in ("{", "{}", "[]"):
+        (tmp_path / ".irq").write_text(damaged)
+        with pytest.raises(UsageError, match="is damaged"), held(tmp_path, "probe"):
+            pass
 
 
 def test_what_a_kill_left_half_written_is_removed(tmp_path):

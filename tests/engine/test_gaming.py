@@ -114,6 +114,22 @@ def test_a_score_or_gradient_that_is_no_number_is_a_reason_and_the_others_go_on(
     assert judged(metrics, Images(PICTURE), found) == {"bright": {}}
 
 
+def test_a_gradient_for_which_there_is_no_memory_is_not_called_missing():
+    class Starved(torch.autograd.Function):
+        """Whose way back needs more memory than there is."""
+
+        @staticmethod
+        def forward(ctx, score):
+            return score.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            raise torch.OutOfMemoryError("no memory")
+
+    found = probe({"odd": Odd(lambda score, _: Starved.apply(score), 0)}, Images(PICTURE), Attack(steps=2))
+    assert "ran out of memory" in found["odd"]
+
+
 def test_a_judge_that_breaks_on_a_gamed_picture_says_why_and_ends_nothing():
     class Shy(Brightness):
         """Darkness, which no picture that was gamed to be bright has."""

@@ -47,6 +47,15 @@ def test_other_options_are_refused_by_name_and_a_restart_begins_anew(log):
     assert json.loads(other.header.read_text())["scale"] == 4
 
 
+def test_a_restart_that_was_killed_half_way_leaves_no_row_of_other_options(log):
+    with log.writer(1, 0) as rows:
+        rows.add({"image": "a"})
+    log.header.unlink()  # a kill between the header and the rows
+    other = RowLog(log.folder, {"metrics": {"ssim": {}}, "scale": 4})
+    other.prepare(restart=False)
+    assert list(other.read()) == []
+
+
 def test_a_damaged_header_says_how_to_go_on(log):
     log.header.write_text("{")
     with pytest.raises(CheckpointError, match=r"run\.json is damaged.*--restart"):

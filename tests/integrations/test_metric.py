@@ -97,8 +97,8 @@ def test_metrics_of_one_name_are_told_apart():
     assert [one.name for one in named] == [
         "ckdn-s",
         "ckdn-s (random)",
-        "ckdn (a/best.pth)",
-        "ckdn (b/best.pth)",
+        "ckdn (a/best)",
+        "ckdn (b/best)",
         "ssim",
     ]
 
