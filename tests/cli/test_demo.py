@@ -18,7 +18,7 @@ def test_the_demonstration_makes_its_page(run, tmp_path):
     assert code == 0
     assert out.rstrip().endswith(str(tmp_path / "demo" / "demo.html"))
     page = (tmp_path / "demo" / "demo.html").read_text()
-    assert "ckdn-s ↑ (optimised)" in page and "gmsd ↓" in page
+    assert "ckdn-s ↑ (optimised)" in page and "cvrkd-s ↑" in page and "gmsd ↓" in page
     assert len(re.findall('<img src="data:image/webp;base64,', page)) == 25
     assert "://" not in page  # nothing is fetched
     scores = json.loads((tmp_path / "demo" / "scores.json").read_text())["scores"]
