@@ -1,10 +1,10 @@
 """Write the tables that the shipped scorers are trained on: made triplets, real networks' outputs, people's scores.
 
     irq triplets --photographs DATA/pristine/train --out datasets/made --scale 1 --scale 2 --scale 4
-    python recipes/shipped/tables.py gather --data DATA --made datasets/made --out datasets/shipped
-    irq label --table datasets/shipped/unlabelled.csv --out datasets/shipped/consensus.csv \
+    python recipes/compact/tables.py gather --data DATA --made datasets/made --out datasets/compact
+    irq label --table datasets/compact/unlabelled.csv --out datasets/compact/consensus.csv \
         --metric fsim --metric vsi --teacher TEACHER.pth
-    python recipes/shipped/tables.py finish --data DATA --out datasets/shipped
+    python recipes/compact/tables.py finish --data DATA --out datasets/compact
 
 `gather` joins the made triplets and DATA/restored/dev_sr_x4 (a photograph that both show is one content). `finish` adds
 a clean image to each degraded input, with the label 1; the people's scores of DATA/human/sr4kiqa, cut into tiles, with
@@ -148,7 +148,7 @@ if __name__ == "__main__":
     parser.add_argument("step", choices=("gather", "finish"))
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--made", type=Path, default=Path("datasets/made"))
-    parser.add_argument("--out", type=Path, default=Path("datasets/shipped"))
+    parser.add_argument("--out", type=Path, default=Path("datasets/compact"))
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
