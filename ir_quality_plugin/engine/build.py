@@ -92,7 +92,8 @@ def average_of(network: nn.Module, options: Options) -> AveragedModel | None:
     """The exponential average that follows a network; None without `train.ema_decay`."""
     if not options.train.ema_decay:
         return None
-    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(options.train.ema_decay))
+    # Running statistics are averaged too: those of the latest weights do not fit averaged ones.
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(options.train.ema_decay), use_buffers=True)
     average.n_averaged.fill_(1)  # as BasicSR: the start counts as an average of itself
     if options.path.pretrain_network_g is not None:
         averaged = parts_of.read_network(options.path.pretrain_network_g, "params_ema")

@@ -1,0 +1,28 @@
+"""What every result says of itself: date, commit, hardware."""
+
+import os
+import platform
+import subprocess
+from datetime import date
+from pathlib import Path
+
+import torch
+
+
+def provenance() -> dict[str, str]:
+    """Date, commit (and whether anything was changed since), hardware and torch's version."""
+    changed = " with changes" if _git("status", "--porcelain") else ""
+    info = Path("/proc/cpuinfo")
+    models = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
+    cpu = models[0].partition(":")[2].strip() if models else platform.machine()
+    return {
+        "date": str(date.today()),
+        "commit": _git("rev-parse", "--short", "HEAD") + changed,
+        "hardware": f"{cpu}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
+        "torch": torch.__version__,
+    }
+
+
+def _git(*words: str) -> str:
+    call = ["git", "-C", str(Path(__file__).parent), *words]
+    return subprocess.run(call, capture_output=True, text=True, check=False).stdout.strip()

@@ -1,0 +1,252 @@
+"""Does a quality term make better pictures? The same small network, start, budget and data; only the loss differs.
+
+    python benchmarks/restoration_gain.py --train PHOTOGRAPHS --test PHOTOGRAPHS --out FOLDER
+
+PHOTOGRAPHS are folders of clean images. Each task first trains a start by L1, from which every loss goes on for as many
+iterations again, L1 among them. What the networks make of the test photographs is judged by our three scorers and by
+pyiqa's and BasicSR's metrics; a term's own scorer is marked as optimised and proves nothing. A gain is the mean over
+photographs of the difference from L1, in the direction of better, with a bootstrap interval of the paired differences.
+
+An interrupted run goes on where it was. The table and the pictures (of photographs that scikit-image and matplotlib
+carry) go to benchmarks/results/restoration_gain.{md,json,webp}.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from basicsr.metrics.niqe import calculate_niqe
+from basicsr.utils.registry import LOSS_REGISTRY
+from PIL import Image
+from provenance import provenance
+from torch import nn
+
+import ir_quality_plugin as irq
+from ir_quality_plugin.checkpoints.write import whole
+from ir_quality_plugin.cli.demo import cut_photographs
+from ir_quality_plugin.engine.build import build_generator
+from ir_quality_plugin.engine.loop import train
+from ir_quality_plugin.engine.options import read_options
+from ir_quality_plugin.integrations.basicsr_datasets import DegradedOnTheFlyDataset
+from ir_quality_plugin.integrations.metric import build_metrics
+from ir_quality_plugin.metrics.intervals import mean_interval
+
+BASE = Path(__file__).parents[1] / "recipes/demo/l1.yml"
+RESULTS = Path(__file__).parent / "results"
+TASKS = {
+    "x4 super-resolution": {"scale": 4, "upscale": 4, "noise": "[0, 5]", "jpeg": "[60, 95]"},
+    "denoising and JPEG": {"scale": 1, "upscale": 1, "noise": "[5, 30]", "jpeg": "[30, 90]"},
+}
+L1, START = "L1", "start"
+TERMS = {
+    "ckdn-s": "DegradedReferenceQualityLoss",
+    "teacheriqa-s": "NoReferenceQualityLoss",
+    "cvrkd-s": "ContentVariantQualityLoss",
+}
+# plain: as steep as it is; bounded: nothing is paid beyond the clean image's own score; balanced: bounded, and with
+# half of the L1 gradient's norm, measured at the restored image.
+FORMS = {"plain": "loss_weight: 0.05", "bounded": "loss_weight: 0.05, ceiling: reference",
+         "balanced": "balance: 0.5, ceiling: reference"}  # fmt: skip
+PYIQA = ("psnr", "ssim", "ms_ssim", "fsim", "vsi", "gmsd")
+BORDER_PX, SHOWN_PX = 4, 128
+LEGEND = (
+    "Bold: surely better (95 %), struck: surely worse, in brackets: what was optimised. Lower is better for gmsd and "
+    "niqe; their gains are in the direction of better. cvrkd-s is shown another clean photograph."
+)
+
+
+@LOSS_REGISTRY.register()
+class PyiqaAsLoss(nn.Module):
+    """A metric as pyiqa's own `as_loss=True` gives it, which is minimised where lower is better."""
+
+    def __init__(self, metric: str, loss_weight: float) -> None:
+        import pyiqa
+
+        super().__init__()
+        self.metric, self.loss_weight = pyiqa.create_metric(metric, as_loss=True, device="cpu"), loss_weight
+
+    def forward(self, restored: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
+        """Compute the loss; 1 - metric, as its users write it where higher is better."""
+        return self.loss_weight * (1 - self.metric(restored, reference))
+
+
+def losses() -> dict[str, list[str]]:
+    """Each loss by name, as changes of the option file."""
+    found: dict[str, list[str]] = {L1: []}
+    for scorer, kind in TERMS.items():
+        for form, options in FORMS.items():
+            found[f"L1 + {scorer}, {form}"] = [f"train.quality_opt={{type: {kind}, scorer: {scorer}, {options}}}"]
+    found["L1 + pyiqa's ms_ssim"] = ["train.perceptual_opt={type: PyiqaAsLoss, metric: ms_ssim, loss_weight: 0.05}"]
+    found["L1 + GAN"] = [
+        "model_type=QualityESRGANModel",
+        "network_d={type: UNetDiscriminatorSN, num_in_ch: 3, num_feat: 16}",
+        "train.optim_d={type: Adam, lr: 3.0e-4, betas: [0.9, 0.99]}",
+        "train.net_d_iters=1",
+        "train.net_d_init_iters=0",
+        "train.gan_opt={type: GANLoss, gan_type: vanilla, real_label_val: 1.0, fake_label_val: 0.0, loss_weight: 0.02}",
+    ]
+    return found
+
+
+def file_name(*parts: str) -> str:
+    """A name for a folder."""
+    return "_".join("".join(sign if sign.isalnum() else "-" for sign in part) for part in parts)
+
+
+def options_of(task: str, name: str, given: argparse.Namespace) -> list[str]:
+    """What a training changes of the base file."""
+    setting, iterations = TASKS[task], given.iterations
+    own = [] if name == START else losses()[name]
+    start = "~" if name == START else f"experiments/{file_name(task, START)}/models/net_g_latest.pth"
+    degradation = [
+        f"datasets.{part}.{key}={setting[short]}"
+        for part in ("train", "val")
+        for key, short in (("noise_sigma_255", "noise"), ("jpeg_quality", "jpeg"))
+    ]
+    return [
+        f"name={file_name(task, name)}",
+        f"scale={setting['scale']}",
+        f"network_g.upscale={setting['upscale']}",
+        f"datasets.train.dataroot_gt={given.train.resolve()}",
+        f"datasets.val.dataroot_gt={given.test.resolve()}",
+        *degradation,
+        f"path.pretrain_network_g={start}",
+        "path.param_key_g=params_ema",
+        f"train.optim_g.lr={1e-3 if name == START else 3e-4}",
+        f"train.total_iter={iterations}",
+        f"train.scheduler.periods=[{iterations}]",
+        f"val.val_freq={10 * iterations}",
+        f"logger.save_checkpoint_freq={max(iterations // 2, 1)}",
+        *own,
+    ]
+
+
+def network_of(task: str, name: str, given: argparse.Namespace) -> nn.Module:
+    """The network that a loss made, trained now unless it was before."""
+    trained = f"experiments/{file_name(task, name)}/models/net_g_latest.pth"
+    changes = options_of(task, name, given)
+    if not (given.out / trained).exists():
+        train(read_options(BASE, changes), given.out, auto_resume=True, say=print)
+    weights = [f"path.pretrain_network_g={given.out / trained}", "model_type=QualitySRModel"]
+    plain = [change for change in changes if not change.startswith(("train.quality", "train.gan", "network_d"))]
+    return build_generator(read_options(BASE, [*plain, *weights])).eval()
+
+
+def photographs(task: str, folder: Path) -> DegradedOnTheFlyDataset:
+    """Test photographs, degraded as the task says; the same at every call."""
+    setting = TASKS[task]
+    noise, jpeg = (json.loads(setting[kind]) for kind in ("noise", "jpeg"))
+    options = {"name": "test", "dataroot_gt": str(folder), "noise_sigma_255": noise, "jpeg_quality": jpeg}
+    return DegradedOnTheFlyDataset({**options, "phase": "val", "scale": setting["scale"]})
+
+
+def judge(task: str, given: argparse.Namespace, networks: dict[str, nn.Module]) -> dict[str, dict[str, list[float]]]:
+    """Scores by loss and metric, one a photograph, in the direction of better."""
+    metrics, dataset = build_metrics(tuple(TERMS), PYIQA), photographs(task, given.test)
+    found: dict[str, dict[str, list[float]]] = {name: {} for name in networks}
+    for index in range(len(dataset)):
+        degraded, clean = (dataset[index][kind][None] for kind in ("lq", "gt"))
+        another = dataset[(index + 1) % len(dataset)]["gt"][None]
+        for name, network in networks.items():
+            restored = network(degraded).clamp(0, 1)
+            for metric in metrics.values():
+                reference = clean if metric.aligned else another
+                score = metric.sign * metric(restored, degraded, reference).item()
+                found[name].setdefault(metric.name, []).append(score)
+            niqe = calculate_niqe(pixels(restored), crop_border=BORDER_PX, input_order="HWC")
+            found[name].setdefault("niqe", []).append(-float(niqe))
+        print(f"{task}: {index + 1} of {len(dataset)} photographs judged", flush=True)
+    return found
+
+
+def pixels(image: torch.Tensor) -> np.ndarray:
+    """(1,3,H,W) in [0,1] as 8-bit RGB (H,W,3)."""
+    return (image[0].permute(1, 2, 0) * 255).round().byte().numpy()
+
+
+def gains(scores: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, dict[str, float]]]:
+    """Mean gain over L1 of each loss by each metric, with its interval."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for name, by_metric in scores.items():
+        for metric, own in by_metric.items():
+            gain = np.array(own) - np.array(scores[L1][metric])
+            low, high = mean_interval(gain)
+            found.setdefault(name, {})[metric] = {"gain": float(gain.mean()), "low": low, "high": high}
+    return found
+
+
+def table_of(gained: dict[str, dict[str, dict[str, float]]], scores: dict[str, dict[str, list[float]]]) -> str:
+    """Markdown: the means of L1, and below them the gains of the others."""
+    metrics = list(scores[L1])
+    lines = ["| loss | " + " | ".join(metrics) + " |", "|---" * (len(metrics) + 1) + "|"]
+    lines.append("| L1, the mean | " + " | ".join(f"{abs(np.mean(scores[L1][name])):.3f}" for name in metrics) + " |")
+    for name, by_metric in gained.items():
+        if name != L1:
+            lines.append(
+                f"| {name} | " + " | ".join(cell(name, metric, by_metric[metric]) for metric in metrics) + " |"
+            )
+    return "\n".join(lines)
+
+
+def cell(loss: str, metric: str, gain: dict[str, float]) -> str:
+    """A gain: bold where it is surely one, struck where it is surely a loss, in brackets where it was optimised."""
+    text = f"{gain['gain']:+.4f}" if metric != "psnr" else f"{gain['gain']:+.2f}"
+    if metric in loss:
+        return f"({text})"
+    if gain["low"] > 0:
+        return f"**{text}**"
+    return f"~~{text}~~" if gain["high"] < 0 else text
+
+
+def draw(task: str, given: argparse.Namespace, networks: dict[str, nn.Module]) -> Image.Image:
+    """Restored crops side by side, a row a photograph: the input, each loss, the clean image."""
+    cut_photographs(given.out / "photographs")
+    dataset = photographs(task, given.out / "photographs/test")
+    rows = []
+    for index in range(1, len(dataset), max(len(dataset) // 4, 1)):
+        degraded, clean = (dataset[index][kind][None] for kind in ("lq", "gt"))
+        shown = [nn.functional.interpolate(degraded, clean.shape[-2:], mode="nearest")]
+        shown += [network(degraded).clamp(0, 1) for network in networks.values()] + [clean]
+        rows.append(np.hstack([pixels(image)[32 : 32 + SHOWN_PX, 32 : 32 + SHOWN_PX] for image in shown]))
+    return Image.fromarray(np.vstack(rows))
+
+
+def main(given: argparse.Namespace) -> None:
+    """Train, judge, write."""
+    irq.register()
+    torch.manual_seed(0)
+    given.out.mkdir(parents=True, exist_ok=True)
+    text = ["# What a quality term does to restored pictures", "", __doc__.split("\n\n")[2].replace("\n", " "), ""]
+    document = {**provenance(), "iterations": given.iterations, "tasks": {}}
+    text += [f"`python benchmarks/restoration_gain.py`, {document['date']}, commit {document['commit']}, "
+             f"{document['hardware']}; {given.iterations} iterations each, after as many of L1."]  # fmt: skip
+    pictures = []
+    for task in TASKS:
+        network_of(task, START, given)
+        networks = {name: network_of(task, name, given) for name in losses()}
+        with torch.inference_mode():
+            scores = judge(task, given, networks)
+            pictures.append(draw(task, given, networks))
+        gained = gains(scores)
+        document["tasks"][task] = {"scores": scores, "gains": gained}
+        text += ["", f"## {task}: gain over L1, {len(scores[L1]['psnr'])} photographs", "", table_of(gained, scores)]
+    text += ["", LEGEND, "", "![Input, each loss in the order of the table, clean](restoration_gain.webp)", ""]
+    with whole(RESULTS / "restoration_gain.json") as path:
+        path.write_text(json.dumps(document, indent=1))
+    with whole(RESULTS / "restoration_gain.md") as path:
+        path.write_text("\n".join(text))
+    tall = np.vstack([np.asarray(picture) for picture in pictures])
+    with whole(RESULTS / "restoration_gain.webp") as path:
+        Image.fromarray(tall).save(path, "webp", quality=88)
+    print("\n".join(text))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--train", type=Path, required=True)
+    parser.add_argument("--test", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--iterations", type=int, default=600)
+    main(parser.parse_args())
