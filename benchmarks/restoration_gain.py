@@ -17,8 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from basicsr.metrics.niqe import calculate_niqe
-from basicsr.utils.registry import LOSS_REGISTRY
 from PIL import Image
 from provenance import provenance
 from torch import nn
@@ -32,6 +30,10 @@ from ir_quality_plugin.engine.options import read_options
 from ir_quality_plugin.integrations.basicsr_datasets import DegradedOnTheFlyDataset
 from ir_quality_plugin.integrations.metric import build_metrics
 from ir_quality_plugin.metrics.intervals import mean_interval
+
+irq.register()  # mends what basicsr imports and torchvision has no more
+from basicsr.metrics.niqe import calculate_niqe  # noqa: E402
+from basicsr.utils.registry import LOSS_REGISTRY  # noqa: E402
 
 BASE = Path(__file__).parents[1] / "recipes/demo/l1.yml"
 RESULTS = Path(__file__).parent / "results"
@@ -95,11 +97,16 @@ def file_name(*parts: str) -> str:
     return "_".join("".join(sign if sign.isalnum() else "-" for sign in part) for part in parts)
 
 
+def trained_file(task: str, name: str, given: argparse.Namespace) -> Path:
+    """Where the network that a loss made lies."""
+    return given.out.resolve() / "experiments" / file_name(task, name) / "models/net_g_latest.pth"
+
+
 def options_of(task: str, name: str, given: argparse.Namespace) -> list[str]:
     """What a training changes of the base file."""
     setting, iterations = TASKS[task], given.iterations
     own = [] if name == START else losses()[name]
-    start = "~" if name == START else f"experiments/{file_name(task, START)}/models/net_g_latest.pth"
+    start = "~" if name == START else trained_file(task, START, given)
     degradation = [
         f"datasets.{part}.{key}={setting[short]}"
         for part in ("train", "val")
@@ -125,11 +132,10 @@ def options_of(task: str, name: str, given: argparse.Namespace) -> list[str]:
 
 def network_of(task: str, name: str, given: argparse.Namespace) -> nn.Module:
     """The network that a loss made, trained now unless it was before."""
-    trained = f"experiments/{file_name(task, name)}/models/net_g_latest.pth"
-    changes = options_of(task, name, given)
-    if not (given.out / trained).exists():
+    trained, changes = trained_file(task, name, given), options_of(task, name, given)
+    if not trained.exists():
         train(read_options(BASE, changes), given.out, auto_resume=True, say=print)
-    weights = [f"path.pretrain_network_g={given.out / trained}", "model_type=QualitySRModel"]
+    weights = [f"path.pretrain_network_g={trained}", "model_type=QualitySRModel"]
     plain = [change for change in changes if not change.startswith(("train.quality", "train.gan", "network_d"))]
     return build_generator(read_options(BASE, [*plain, *weights])).eval()
 
@@ -215,7 +221,6 @@ def draw(task: str, given: argparse.Namespace, networks: dict[str, nn.Module]) -
 
 def main(given: argparse.Namespace) -> None:
     """Train, judge, write."""
-    irq.register()
     torch.manual_seed(0)
     given.out.mkdir(parents=True, exist_ok=True)
     text = ["# What a quality term does to restored pictures", "", __doc__.split("\n\n")[2].replace("\n", " "), ""]
