@@ -1,8 +1,7 @@
 """Write the tables that the shipped scorers are trained on: made triplets, real networks' outputs, people's scores.
 
     irq triplets --photographs DATA/pristine/train --out datasets/made --inputs 3 \
-        --scale 1 --scale 2 --scale 3 --scale 4 --scale 8 \
-        --network experiments/restorer_x4_l1/models/net_g_latest.pth (and x4_gan, x1_l1, x1_gan: the files beside this)
+        --scale 1 --scale 2 --scale 3 --scale 4 --scale 8
     python recipes/compact/tables.py gather --data DATA --made datasets/made --out datasets/compact
     irq label --table datasets/compact/unlabelled.csv --out datasets/compact/consensus.csv \
         --metric fsim --metric vsi --teacher TEACHER.pth
