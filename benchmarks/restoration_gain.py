@@ -74,12 +74,13 @@ class PyiqaAsLoss(nn.Module):
         return self.loss_weight * (1 - self.metric(restored, reference))
 
 
-def losses() -> dict[str, list[str]]:
-    """Each loss by name, as changes of the option file."""
+def losses(references: Path) -> dict[str, list[str]]:
+    """Each loss by name, as changes of the option file; cvrkd-s judges against images of `references`."""
     found: dict[str, list[str]] = {L1: []}
     for scorer, kind in TERMS.items():
         for form, options in FORMS.items():
-            found[f"L1 + {scorer}, {form}"] = [f"train.quality_opt={{type: {kind}, scorer: {scorer}, {options}}}"]
+            bank = f", references: {references.resolve()}" if scorer == "cvrkd-s" else ""
+            found[f"L1 + {scorer}, {form}"] = [f"train.quality_opt={{type: {kind}, scorer: {scorer}, {options}{bank}}}"]
     found["L1 + pyiqa's ms_ssim"] = ["train.perceptual_opt={type: PyiqaAsLoss, metric: ms_ssim, loss_weight: 0.05}"]
     found["L1 + GAN"] = [
         "model_type=QualityESRGANModel",
@@ -105,7 +106,7 @@ def trained_file(task: str, name: str, given: argparse.Namespace) -> Path:
 def options_of(task: str, name: str, given: argparse.Namespace) -> list[str]:
     """What a training changes of the base file."""
     setting, iterations = TASKS[task], given.iterations
-    own = [] if name == START else losses()[name]
+    own = [] if name == START else losses(given.train)[name]
     start = "~" if name == START else trained_file(task, START, given)
     degradation = [
         f"datasets.{part}.{key}={setting[short]}"
@@ -230,7 +231,7 @@ def main(given: argparse.Namespace) -> None:
     pictures = []
     for task in TASKS:
         network_of(task, START, given)
-        networks = {name: network_of(task, name, given) for name in losses()}
+        networks = {name: network_of(task, name, given) for name in losses(given.train)}
         with torch.inference_mode():
             scores = judge(task, given, networks)
             pictures.append(draw(task, given, networks))

@@ -1,6 +1,6 @@
 """Write the tables that the shipped scorers are trained on: made triplets, real networks' outputs, people's scores.
 
-    irq triplets --photographs DATA/pristine/train --out datasets/made --inputs 3 \
+    irq triplets --photographs DATA/pristine/train --out datasets/made \
         --scale 1 --scale 2 --scale 3 --scale 4 --scale 8
     python recipes/compact/tables.py gather --data DATA --made datasets/made --out datasets/compact
     irq label --table datasets/compact/unlabelled.csv --out datasets/compact/consensus.csv \
