@@ -82,7 +82,7 @@ def summarise(
             | {"rank": ranks.get(name)}
             | figures[name]
             | {"intervals": sure.intervals[name], "by_distortion": _by_distortion(scored, name)}
-            | ({"votes": _votes(scored, name, votes)} if votes else {})
+            | ({"votes": _votes(scored, name, votes, resamples, seed)} if votes else {})
             for name in scored.scores
         },
         "pairs": [
@@ -151,13 +151,14 @@ def _by_distortion(scored: Scored, name: str) -> dict[str, dict[str, float]]:
     return found
 
 
-def _votes(scored: Scored, name: str, votes: Sequence[Vote]) -> dict[str, Any] | None:
+def _votes(scored: Scored, name: str, votes: Sequence[Vote], resamples: int, seed: int) -> dict[str, Any] | None:
     place = {row.image: index for index, row in enumerate(scored.rows)}
     usable = [vote for vote in votes if vote.first in place and vote.second in place]
     if not usable:
         return None
     first, second = (scored.scores[name][[place[getattr(vote, side)] for vote in usable]] for side in Vote._fields[:2])
-    return vote_agreement(first, second, np.array([vote.share_first for vote in usable]))._asdict()
+    shares = np.array([vote.share_first for vote in usable])
+    return vote_agreement(first, second, shares, resamples, seed)._asdict()
 
 
 def plain(value: Any) -> Any:

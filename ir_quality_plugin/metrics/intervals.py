@@ -11,19 +11,22 @@ RESAMPLES = 2000
 CELLS = 4_000_000
 
 
-def mean_interval(values: np.ndarray, confidence: float = CONFIDENCE, seed: int = 0) -> tuple[float, float]:
+def mean_interval(
+    values: np.ndarray, confidence: float = CONFIDENCE, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[float, float]:
     """The bootstrap interval of one mean; of paired differences, the interval of the mean difference.
 
     Args:
         values: (N,), one an image.
         confidence: of the two-sided interval, in (0,1).
+        resamples: how many.
         seed: of the resampling.
 
     Returns:
         (low, high) in the values' unit, as `bootstrap_means` has them; equal for a single value, which says nothing of
         noise.
     """
-    ((low, high),) = bootstrap_means(np.asarray(values, dtype=np.float64)[:, None], confidence, seed=seed)
+    ((low, high),) = bootstrap_means(np.asarray(values, dtype=np.float64)[:, None], confidence, resamples, seed)
     return float(low), float(high)
 
 
