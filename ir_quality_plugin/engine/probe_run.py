@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from PIL import Image
 
 from ..checkpoints.write import whole
 from ..data.results_folder import forget, held
+from ..data.table_file import write_table
 from ..errors import ImageError
 from ..integrations.metric import Metric
 from ..models.card import RANDOM
@@ -190,7 +190,4 @@ def notes_on(metrics: Iterable[str], said: Mapping[str, Mapping[str, Any]], imag
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write one row an image and metric, failures with their reason."""
-    with whole(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_table(path, COLUMNS, ([row.get(column, "") for column in COLUMNS] for row in rows))
