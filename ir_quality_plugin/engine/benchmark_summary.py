@@ -32,7 +32,7 @@ def summarise(
     resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Everything that is said of the metrics on a set, as plain values; undefined figures are None.
+    """Everything that is said of the metrics on a set, the best first, as plain values; undefined figures are None.
 
     Args:
         table: the set.
@@ -47,7 +47,7 @@ def summarise(
         ImageError: fewer than five images were scored by every metric.
     """
     scored = in_common(table, metrics, results)
-    contents = [row.content for row in scored.rows]
+    names, contents = table.names(), [row.content for row in scored.rows]
     sure = resampled(scored.scores, scored.mos, contents, unit, CONFIDENCE, resamples, seed)
     pairs = swap_test(scored.scores, scored.mos, contents, unit, seed)
     units = len(contents) if unit == "image" else len(set(contents))
@@ -60,7 +60,7 @@ def summarise(
         "set": {
             "name": table.name,
             "source": table.source,
-            "images": len(table.rows) + len(table.missing),
+            "images": len(table.listed),
             "mos_range": table.mos_range,
             "higher_is_better": table.higher_is_better,
             "notes": table.notes,
@@ -83,19 +83,23 @@ def summarise(
             | figures[name]
             | {"intervals": sure.intervals[name], "by_distortion": _by_distortion(scored, name)}
             | ({"votes": _votes(scored, name, votes, resamples, seed)} if votes else {})
-            for name in scored.scores
+            for name in sorted(figures, key=lambda name: _last_if_undefined(figures[name]["srcc"]))
         },
         "pairs": [
             pair._asdict() | dict(zip(("low", "high"), sure.differences[pair.first, pair.second], strict=True))
             for pair in pairs
         ],
         "failures": [
-            {"image": str(result.row.image), "metric": result.metric, "reason": result.reason}
+            {"image": names[result.row.image], "metric": result.metric, "reason": result.reason}
             for result in results
             if result.failed
         ],
     }
     return plain(document)
+
+
+def _last_if_undefined(srcc: float) -> float:
+    return -srcc if math.isfinite(srcc) else math.inf
 
 
 def _contents_within(scored: Scored, contents: Sequence[str]) -> int:

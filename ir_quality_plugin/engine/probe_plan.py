@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 
 from ..data.folders import DEGRADED, REFERENCE, pair_folders
 from ..data.images import list_images, read_image
+from ..data.results_folder import place
 from ..errors import ImageError, MissingInputError, UsageError
 from ..integrations.metric import Metric
+from ..version import __version__
 from .gaming import Attack, Images, has_gradient, prepare
 
 RESTORED = "restored"
@@ -132,11 +134,11 @@ def options_of(plan: Plan, metrics: Mapping[str, Metric]) -> dict[str, Any]:
     """What the results depend on, by plain names."""
     folders = {"images": plan.images, DEGRADED: plan.degraded, REFERENCE: plan.reference}
     return {
-        **{name: None if folder is None else str(folder) for name, folder in folders.items()},
+        "version": __version__,
+        **{name: folder and place(folder) for name, folder in folders.items()},
         **asdict(plan.attack),
         "side_px": plan.side_px,
         "limit": plan.limit,
         "match": dict(plan.match),
-        "metrics": list(metrics),
-        **{f"origin of {name}": metric.origin for name, metric in metrics.items()},
+        "metrics": {name: metric.about for name, metric in metrics.items()},
     }

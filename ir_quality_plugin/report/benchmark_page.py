@@ -48,7 +48,7 @@ def write_benchmark_page(path: Path, document: Mapping[str, Any], seen: Seen, su
         CheckpointError: the folder cannot be written to.
     """
     metrics = document["metrics"]
-    order = sorted(metrics, key=lambda name: (metrics[name]["srcc"] is None, -(metrics[name]["srcc"] or 0)))
+    order = list(metrics)
     unit = "opinion" if document["set"]["higher_is_better"] else f"opinion ({MINUS}dmos)"
     sure = any(None not in metrics[name]["intervals"]["srcc"] for name in order)
     return write_page(

@@ -81,7 +81,7 @@ def test_it_writes_what_the_metrics_say(run, judged):
     assert len(rows) == 16 * 3
     own = [row for row in rows if row["metric"] == "ckdn-s"]
     scorer = load_scorer("ckdn-s")
-    first = read_image(own[0]["image"])[None], read_image(judged / "degraded" / Path(own[0]["image"]).name)[None]
+    first = (read_image(judged / kind / own[0]["image"])[None] for kind in ("images", "degraded"))
     assert float(own[0]["score"]) == pytest.approx(scorer(*first).item(), abs=1e-6)
     scores, mos = (np.array([float(row[key]) for row in own]) for key in ("score", "mos"))
     assert document["metrics"]["ckdn-s"]["srcc"] == pytest.approx(srcc(scores, mos))
@@ -129,7 +129,7 @@ def test_a_broken_image_is_listed_and_the_rest_compared(run, judged):
     assert document["metrics"]["ssim"] | {"failed": 1, "scored": 15, "left_out": 0} == document["metrics"]["ssim"]
     rows = list(csv.DictReader((judged / "out" / "scores.csv").open()))
     failed = [row for row in rows if row["reason"]]
-    assert {row["image"] for row in failed} == {str(broken)}
+    assert {row["image"] for row in failed} == {broken.name}
     assert all(row["score"] == "" and "it is no image" in row["reason"] for row in failed)
     assert broken.name in (judged / "out" / "report.html").read_text()
 
@@ -157,6 +157,11 @@ def test_images_that_are_their_own_reference_are_left_out(run, judged):
     code, _, err = call(run, judged, "--pyiqa", "ssim")
     assert code == 0
     assert "1 of 17 images are their own reference and are left out" in err
+    rows = list(csv.DictReader((judged / "out" / "scores.csv").open()))
+    assert len(rows) == 17 and (rows[-1]["score"], rows[-1]["reason"][:23]) == ("", "it is its own reference")
+    document = json.loads((judged / "out" / "summary.json").read_text())
+    assert (document["set"]["images"], document["compared"]["images"], document["failures"]) == (17, 16, [])
+    assert document["metrics"]["ssim"]["left_out"] == 1
 
 
 def test_votes_are_compared(run, judged):
@@ -333,9 +338,7 @@ def test_an_out_folder_with_other_results_is_refused_and_left_alone(run, judged)
     assert call(run, judged, "--pyiqa", "ssim")[0] == 0  # the same run
     assert (judged / "out" / "summary.json").read_bytes() == before
     code, _, err = call(run, judged, "--pyiqa", "gmsd", "--seed", 1)
-    assert (
-        code == 2 and "holds results of other options (pyiqa was ['ssim'] and is ['gmsd']; seed was 0 and is 1)" in err
-    )
+    assert code == 2 and "holds results of other options (metrics was ssim and is gmsd; seed was 0 and is 1)" in err
     assert (judged / "out" / "summary.json").read_bytes() == before
 
 
