@@ -179,7 +179,7 @@ def show(document: dict[str, Any]) -> None:
         typer.echo("  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
     for name, why in document["not_compared"].items():
         typer.echo(f"-     {name}: {why}")
-    if len(metrics) > 1:
+    if document["test"]["pairs"]:
         typer.echo(ranking_note(document["test"]))
     if any(None not in ends for found in metrics.values() for ends in found["intervals"].values()):
         typer.echo("In brackets: 95 % intervals, each of its own figure.")

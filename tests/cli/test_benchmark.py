@@ -55,7 +55,8 @@ def test_the_page_holds_everything_and_fetches_nothing(run, judged):
     assert page.count("<svg") == 3 and page.count("<img") == 2 * 6
     assert "</b> has the highest SRCC with people;\nthe paired test shows no difference between it and" in page
     assert "A rank is one more than the number of metrics that the paired test shows to agree better" in page
-    assert "whether two intervals overlap decides nothing" in page
+    assert "whether two intervals overlap decides nothing" in page and "in up to 12 % of small ones" in page
+    assert "title=" not in page.split("<body>")[1] and "hover" not in page  # a phone has nothing to hover with
     table = page.split("Agreement with people")[1].split("</table>")[0]
     figures = re.findall(r"<td>[^<\w]*[\d.]+<small>(.*?)</small>", table)
     # Each figure of both metrics has its interval; within four contents there is none.
