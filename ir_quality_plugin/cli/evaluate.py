@@ -114,12 +114,14 @@ def _split(entry: str, name: str) -> tuple[str, str]:
 def finish(found: Evaluated, plan: Plan, folders: dict[str, Path], out: Path, as_json: bool) -> None:
     """Write the three files, print the result, and end with 1 where a file could not be scored."""
     from ..checkpoints.write import whole
+    from ..data.results_folder import forget
     from ..evaluation.summary import summarise
     from ..evaluation.table_file import write_scores
     from ..report.evaluation import write_report
 
     table = found.table
     summary = summarise(found, plan.pairing, folders, plan.scale)
+    forget(out)
     write_scores(out / "scores.csv", table)
     text = json.dumps(summary, indent=1)
     with whole(out / "summary.json") as unfinished:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..data.folders import DEGRADED, REFERENCE, Pairing
-from ..data.results_folder import held
+from ..data.results_folder import forget, held
 from ..data.score_table import ScoreTable
 from ..data.thumbnails import LISTED_IMAGES, thumbnail
 from ..errors import QualityPluginError
@@ -118,6 +118,8 @@ def evaluate(
     log = RowLog(out / ROWS, options_of(plan, metrics))
     with held(out, COMMAND) if state.is_main_process else nullcontext():
         if state.is_main_process:
+            if restart:
+                forget(out)
             log.prepare(restart)
         state.wait_for_everyone()
         items, roles = items_of(plan.pairing), roles_of(plan, metrics)
