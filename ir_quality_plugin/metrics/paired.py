@@ -26,9 +26,9 @@ class Distribution:
     Attributes:
         count: images with a score.
         mean: of them.
-        interval: (low, high) of the mean, by bootstrap over images.
+        interval: (low, high) of the mean, by bootstrap over images; NaN below six.
         std: spread, with N - 1.
-        quantiles: at 5, 25, 50, 75 and 95 %.
+        quantiles: at 5, 25, 50 (the median), 75 and 95 %.
     """
 
     count: int
@@ -36,11 +36,6 @@ class Distribution:
     interval: tuple[float, float]
     std: float
     quantiles: tuple[float, float, float, float, float]
-
-    @property
-    def median(self) -> float:
-        """The middle score."""
-        return self.quantiles[2]
 
 
 @dataclass(frozen=True)
@@ -52,11 +47,11 @@ class Duel:
         second: name of another.
         count: shared images.
         difference: mean advantage of the first, in the metric's unit.
-        interval: (low, high) of it, by paired bootstrap over images.
+        interval: (low, high) of it, by paired bootstrap over images; NaN below six.
         won: images on which the first is better.
         tied: images on which both score alike.
-        p: two-sided, of the paired t-test of no difference; 1 below two images.
-        p_adjusted: for all pairs of methods that were compared (Holm).
+        p: two-sided, of the paired t-test of no difference; NaN below six images.
+        p_adjusted: for all pairs of methods that were compared (Holm); NaN below six images.
     """
 
     first: str
@@ -66,8 +61,8 @@ class Duel:
     interval: tuple[float, float]
     won: int
     tied: int
-    p: float = 1.0
-    p_adjusted: float = 1.0
+    p: float
+    p_adjusted: float
 
     @property
     def share_won(self) -> float:
@@ -96,7 +91,7 @@ def describe_methods(scores: np.ndarray, seed: int = 0) -> list[Distribution | N
     Returns:
         One a method; None where it has no score.
     """
-    bounds = bootstrap_means(scores, seed=seed)
+    bounds = bootstrap_means(scores, seed=seed, least=LEAST_IMAGES)
     described: list[Distribution | None] = []
     for column, (low, high) in zip(scores.T, bounds, strict=True):
         known = column[np.isfinite(column)]
@@ -134,7 +129,8 @@ def duels(scores: np.ndarray, methods: Sequence[str], higher_is_better: bool, se
         some = pairs[start : start + at_once]
         gains = np.stack([sign * (scores[:, first] - scores[:, second]) for first, second in some], axis=1)
         p += [_chance(gain[np.isfinite(gain)]) for gain in gains.T]
-        for (first, second), gain, (low, high) in zip(some, gains.T, bootstrap_means(gains, seed=seed), strict=True):
+        bounds = bootstrap_means(gains, seed=seed, least=LEAST_IMAGES)
+        for (first, second), gain, (low, high) in zip(some, gains.T, bounds, strict=True):
             known = gain[np.isfinite(gain)]
             mean = float(known.mean()) if len(known) else float("nan")
             won, tied = int((known > 0).sum()), int((known == 0).sum())
@@ -143,9 +139,11 @@ def duels(scores: np.ndarray, methods: Sequence[str], higher_is_better: bool, se
 
 
 def _chance(gains: np.ndarray) -> float:
-    """Two-sided p of the t-test of a mean of zero; 1 where nothing varies around it."""
-    if len(gains) < 2 or not np.ptp(gains):
-        return 0.0 if len(gains) > 1 and gains[0] else 1.0
+    """Two-sided p of the t-test of a mean of zero, where all are alike 0 or 1; NaN below six images."""
+    if len(gains) < LEAST_IMAGES:
+        return float("nan")
+    if not np.ptp(gains):
+        return 0.0 if gains[0] else 1.0
     return float(stats.ttest_1samp(gains, 0.0).pvalue)
 
 

@@ -31,10 +31,26 @@ def test_missing_scores_leave_their_column_alone():
     holed = values.copy()
     holed[40:, 1] = np.nan
     bounds = bootstrap_means(holed)
-    assert np.array_equal(bounds[0], bootstrap_means(values)[0])
-    alone = bootstrap_means(values[:40, 1:])[0]
-    assert bounds[1] == pytest.approx(alone, abs=0.1 * np.ptp(alone))
+    assert bounds[0] == pytest.approx(bootstrap_means(values)[0])
+    assert bounds[1] == pytest.approx(bootstrap_means(values[:40, 1:])[0])
     assert np.isnan(bootstrap_means(np.full((5, 1), np.nan))).all()
+
+
+def test_images_that_nobody_has_a_score_of_move_nothing():
+    values = DRAW.normal(size=(12, 2))
+    more = np.insert(values, [3, 7, 7], np.nan, axis=0)
+    assert bootstrap_means(more) == pytest.approx(bootstrap_means(values))
+    found, wider = (duels(scores, "ab", higher_is_better=True)[0] for scores in (values, more))
+    assert wider.interval == pytest.approx(found.interval) and wider.p == pytest.approx(found.p)
+
+
+def test_below_six_images_there_is_neither_an_interval_nor_a_p():
+    scores = DRAW.normal(size=(6, 2))
+    for images, known in ((5, False), (6, True)):
+        (duel,) = duels(scores[:images], "ab", higher_is_better=True)
+        (one, _) = describe_methods(scores[:images])
+        assert np.isfinite([*one.interval, *duel.interval, duel.p, duel.p_adjusted]).tolist() == [known] * 6
+        assert np.isfinite([one.mean, duel.difference]).all()
 
 
 def test_the_interval_of_a_small_normal_sample_is_students_and_covers_what_it_says():
