@@ -12,7 +12,7 @@ from ..checkpoints.write import whole
 from ..errors import CheckpointError, UsageError
 from .judging import Item
 
-FORMAT = 2
+FORMAT = 3
 State = list[int] | None
 Stamp = list[list[Any]]
 
