@@ -184,19 +184,32 @@ def agreement_of_metrics(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         Two (K,K): Spearman's correlation over all images and methods, where contents count; and, within images, the
         share of pairs of methods that two metrics order alike less the share that they order oppositely (Kendall's
-        tau-a, mean over images), where contents do not. In [-1,1]; NaN where nothing can be compared.
+        tau-a, its mean over images), where contents do not. In [-1,1]; NaN where nothing can be compared.
     """
-    kinds = len(scores)
-    flat = scores.reshape(kinds, -1)
-    first, second = np.triu_indices(scores.shape[2], 1)
-    orders = np.sign(scores[:, :, first] - scores[:, :, second]).reshape(kinds, -1)
-    overall, within = np.eye(kinds), np.eye(kinds) if len(first) else np.full((kinds, kinds), np.nan)
-    for one, other in combinations(range(kinds), 2):
+    flat = scores.reshape(len(scores), -1)
+    overall = np.eye(len(scores))
+    for one, other in combinations(range(len(scores)), 2):
         shared = np.isfinite(flat[[one, other]]).all(axis=0)
         pair = flat[one, shared], flat[other, shared]
         varied = shared.sum() > 1 and all(np.ptp(side) > 0 for side in pair)
         overall[one, other] = overall[other, one] = stats.spearmanr(*pair)[0] if varied else np.nan
-        alike = orders[one] * orders[other]
-        alike = alike[np.isfinite(alike)]
-        within[one, other] = within[other, one] = alike.mean() if len(alike) else np.nan
-    return overall, within
+    return overall, _order_within_images(scores)
+
+
+def _order_within_images(scores: np.ndarray) -> np.ndarray:
+    """The mean over images of Kendall's tau-a over pairs of methods, (K,K); each image counts once."""
+    kinds, images, methods = scores.shape
+    first, second = np.triu_indices(methods, 1)
+    total, counted = np.zeros((kinds, kinds)), np.zeros((kinds, kinds))
+    at_once = max(CELLS // max(kinds * len(first), 1), 1)  # many methods: some images at a time
+    for start in range(0, images, at_once):
+        some = scores[:, start : start + at_once].transpose(1, 0, 2)
+        orders = np.sign(some[:, :, first] - some[:, :, second])
+        known = np.isfinite(orders)
+        orders[~known] = 0
+        shared = known.astype(float) @ known.transpose(0, 2, 1)
+        total += (orders @ orders.transpose(0, 2, 1) / np.maximum(shared, 1)).sum(axis=0)
+        counted += (shared > 0).sum(axis=0)
+    within = np.where(counted > 0, total / np.maximum(counted, 1), np.nan)
+    np.fill_diagonal(within, 1.0 if len(first) else np.nan)
+    return within

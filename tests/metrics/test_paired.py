@@ -1,5 +1,7 @@
 """Paired comparisons: the textbook's intervals, signs by direction, ranks that share, agreement by hand."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -129,6 +131,25 @@ def test_metrics_agree_within_images_whatever_the_contents_do():
 def test_half_of_the_pairs_ordered_alike_is_no_agreement():
     scores = np.array([[[1, 2], [1, 2]], [[1, 2], [2, 1]]], dtype=float)
     assert agreement_of_metrics(scores)[1][0, 1] == 0
+
+
+def test_every_image_counts_once_whatever_methods_it_lacks(monkeypatch):
+    one = np.array([[1.0, 2.0, 3.0], [1.0, 2.0, np.nan], [np.nan, np.nan, 1.0]])
+    other = np.array([[1.0, 2.0, 3.0], [2.0, 1.0, 5.0], [1.0, 2.0, 3.0]])
+    for cells in (10**6, 1):  # all images at once, and one at a time
+        monkeypatch.setattr("ir_quality_plugin.metrics.paired.CELLS", cells)
+        _, within = agreement_of_metrics(np.stack([one, other]))
+        assert within == pytest.approx(np.eye(2))  # 1 of three pairs, -1 of one
+
+
+def test_agreement_of_many_methods_takes_the_memory_of_some_images(monkeypatch):
+    monkeypatch.setattr("ir_quality_plugin.metrics.paired.CELLS", 10_000)
+    scores = DRAW.normal(size=(2, 300, 40))
+    tracemalloc.start()
+    agreement_of_metrics(scores)
+    used = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert used < 10 * scores.nbytes  # 60 times, with all pairs of methods at once
 
 
 def test_a_constant_metric_and_a_single_method_have_no_agreement():
