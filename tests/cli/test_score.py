@@ -107,10 +107,13 @@ def test_guides_that_do_not_match_are_named_before_anything_is_scored(run, photo
     assert "given 2 times for 3 images" in err
 
 
-def test_missing_weights_exit_with_one(run, photos):
+def test_missing_weights_are_a_wrong_call(run, photos):
     code, _, err = run("score", photos / "restored", "--scorer", "teacheriqa")
-    assert code == 1
+    assert code == 2
     assert "irq: no weights of teacheriqa are at hand" in err
+    code, _, err = run("score", photos / "restored", "--scorer", "teacheriqa", "--weights", "nowhere.pth")
+    assert code == 2
+    assert "cannot read weights from nowhere.pth" in err
 
 
 def test_a_wrong_call_is_refused_before_the_network_is_built(run, photos, monkeypatch):
