@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import UsageError
-from .score import check_device, echo_line, one_line
+from .score import check_device, echo_first, echo_line, one_line
 
 if TYPE_CHECKING:
     from ..evaluation.run import Evaluated, Plan
 
-SHOWN = 5
 RANKING = (
     "Before each name its rank: one more than the number of methods that are surely better, by the paired differences "
     "on the images that all ranked methods have; -: too few of them for a rank. Means are over a method's own images, "
@@ -56,7 +55,7 @@ def evaluate(
         int, typer.Option(min=0, help="Above TILE_PX**2 pixels an image is scored by tiles; 0 for never.")
     ] = 2048,
     workers: Annotated[int, typer.Option(min=1, help="Threads that read images ahead, a process.")] = 2,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
+    device: Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda, cuda:1.")] = "auto",
     restart: Annotated[
         bool, typer.Option("--restart", help="Begin anew instead of going on with an earlier run.")
     ] = False,
@@ -68,7 +67,7 @@ def evaluate(
     on where it was when it is called again. Files that cannot be scored are listed with their reason, and the exit code
     is 1. Several processes: torchrun --nproc_per_node 2 -m ir_quality_plugin evaluate ...
     """
-    from ..data.folders import pair_folders
+    from ..data.folders import pair_folders, patterns_of
     from ..evaluation.run import Plan
     from ..evaluation.run import evaluate as run
     from ..integrations.metric_requests import check_needs
@@ -81,7 +80,7 @@ def evaluate(
         raise UsageError(f"--tile-px {tile_px}; expected at least 256, or 0 for whole images of any size")
     if device != "auto":
         check_device(device)
-    pairing = pair_folders(methods, degraded, reference, dict(_split(entry, "") for entry in match or []))
+    pairing = pair_folders(methods, degraded, reference, patterns_of(match or []))
     plan = Plan(pairing, tuple(scorer or ()), tuple(pyiqa or ()), scale, tile_px)
     folders = {"degraded": degraded, "reference": reference, **methods}
     with run(plan, out, device=device, workers=workers, restart=restart, say=echo_line) as found:
@@ -97,19 +96,14 @@ def named_folders(restored: list[str]) -> dict[str, Path]:
     """
     methods: dict[str, Path] = {}
     for entry in restored:
-        name, folder = _split(entry, Path(entry).name)
+        before, equals, after = entry.partition("=")
+        name, folder = (before.strip(), after) if equals else (Path(entry).name, entry)
         if not name or not folder or name in ("degraded", "reference"):
             raise UsageError(f"--restored {entry}: expected NAME=DIR with a name other than degraded and reference")
         if name in methods:
             raise UsageError(f"--restored {entry}: the name {name!r} is given twice; expected one folder a method")
         methods[name] = Path(folder)
     return methods
-
-
-def _split(entry: str, name: str) -> tuple[str, str]:
-    """NAME=REST as (NAME, REST); (`name`, entry) where there is no name."""
-    before, equals, after = entry.partition("=")
-    return (before.strip(), after) if equals else (name, entry)
 
 
 def finish(found: Evaluated, plan: Plan, folders: dict[str, Path], out: Path, as_json: bool) -> None:
@@ -164,18 +158,10 @@ def line_of(entry: Mapping[str, Any] | None) -> str:
 
 def speak_of_trouble(summary: Mapping[str, Any]) -> None:
     """List what is unpaired and what failed on the error stream, the first of each, and what else to know."""
-    say_some("unpaired", [f"{one['folder']}/{one['file']}: {one['reason']}" for one in summary["unpaired"]])
+    echo_first("unpaired", [f"{one['folder']}/{one['file']}: {one['reason']}" for one in summary["unpaired"]])
     reasons: dict[tuple[str, str], str] = {}
     for failure in summary["failures"]:
         reasons.setdefault((failure["image"], failure["method"]), failure["reason"])
-    say_some("failed", [f"{image} of {method}: {reason}" for (image, method), reason in reasons.items()])
+    echo_first("failed", [f"{image} of {method}: {reason}" for (image, method), reason in reasons.items()])
     for note in summary["notes"]:
         echo_line(note)
-
-
-def say_some(kind: str, lines: list[str]) -> None:
-    """Say the first few of many lines on the error stream, and where the others are."""
-    for line in lines[:SHOWN]:
-        typer.echo(f"{kind}: {one_line(line)}", err=True)
-    if len(lines) > SHOWN:
-        typer.echo(f"{kind}: {len(lines) - SHOWN} more, all in summary.json", err=True)

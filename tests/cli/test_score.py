@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 import ir_quality_plugin as irq
+from ir_quality_plugin.cli.score import check_device
 from ir_quality_plugin.data.images import read_image
 from ir_quality_plugin.scorers import CKDNScorer, TeacherIQAScorer
 
@@ -172,3 +173,10 @@ def test_a_name_that_the_file_system_refuses_has_no_traceback(run):
     code, _, err = run("score", f"{'long' * 100}.png", *BLIND)
     assert code == 1
     assert "irq: [Errno" in err
+
+
+def test_the_device_is_this_machines_accelerator_or_its_cpu(monkeypatch):
+    for there, name in ((True, "cuda"), (False, "cpu")):
+        monkeypatch.setattr(torch.accelerator, "is_available", lambda there=there: there)
+        monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cuda"))
+        assert check_device("auto") == name
