@@ -56,7 +56,7 @@ def benchmark(
     resample: Annotated[Unit, typer.Option(help="What intervals are over: images, or whole contents.")] = Unit.IMAGE,
     resamples: Annotated[int, typer.Option(min=100, help="Of the bootstrap.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
-    device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1.")] = "cpu",
+    device: Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda, cuda:1.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print summary.json.")] = False,
 ) -> None:
     """Measure how metrics agree with human opinions: correlations, intervals, paired tests, and a page.
@@ -75,7 +75,8 @@ def benchmark(
 
     table = judged_images(labels, layout, images, degraded, reference)
     cast = read_votes(votes, table) if votes else []
-    metrics = build_metrics(scorer or [], pyiqa or [], check_device(device))
+    device = check_device(device)
+    metrics = build_metrics(scorer or [], pyiqa or [], device)
     looked = [folder for folder in (reference, degraded, images, labels and labels.parent) if folder]
     for line in (*table.notes, *missing_inputs(table, metrics, looked)):
         echo_line(one_line(line))

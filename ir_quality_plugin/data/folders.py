@@ -98,6 +98,26 @@ def pair_folders(
     return Pairing(tuple(restored_keys), tuple(restored), files, tuple(unpaired))
 
 
+def patterns_of(given: Sequence[str]) -> dict[str, str]:
+    """Read [NAME=]PATTERN entries as the `match` of `pair_folders`.
+
+    Args:
+        given: what stands before the first "=" is a folder's name, unless it holds {image} already.
+
+    Raises:
+        UsageError: two patterns for one folder.
+    """
+    patterns: dict[str, str] = {}
+    for entry in given:
+        name, equals, pattern = entry.partition("=")
+        role, pattern = (name.strip(), pattern) if equals and PLACE not in name else ("", entry)
+        if role in patterns:
+            folder = f"the folder {role!r}" if role else "all folders"
+            raise UsageError(f"--match {entry}: {folder} has the pattern {patterns[role]} already; expected one")
+        patterns[role] = pattern
+    return patterns
+
+
 def image_name(stem: str, method: str | None = None) -> str:
     """The stem without the suffixes of `RULE`, and without `_METHOD`.
 

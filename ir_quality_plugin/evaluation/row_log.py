@@ -13,7 +13,7 @@ from ..data.results_folder import differing
 from ..errors import CheckpointError, UsageError
 from .judging import Item
 
-FORMAT = 2
+FORMAT = 3
 State = list[int] | None
 Stamp = list[list[Any]]
 

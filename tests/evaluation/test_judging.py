@@ -70,7 +70,7 @@ def test_sizes_are_checked_against_the_scale(small, factor):
         (ImageError("at least 32x32"), "at least 32x32"),
         (torch.OutOfMemoryError("CUDA"), "ran out of memory on 64x64 pixels"),
         (RuntimeError("[enforce fail] can't allocate memory"), "lower --tile-px"),
-        (RuntimeError("sizes differ\nstack"), r"broke on 64x64 pixels (HxW): sizes differ"),
+        (RuntimeError("sizes differ\nstack"), "broken cannot score 64x64 pixels (HxW): sizes differ"),
     ],
 )
 def test_a_metric_that_breaks_leaves_the_others_their_scores(error, reason):
@@ -118,3 +118,10 @@ def test_a_scale_that_cannot_be_checked_is_said():
 
 def test_a_score_is_rounded_once():
     assert judged({"restored": image(64)}, [metric(call=lambda *_: 0.123456789)]).scores == {"m": 0.123457}
+
+
+def test_an_image_without_colour_that_is_compared_with_colour_is_marked():
+    colour, grey = image(64), image(64)[:1].expand(3, -1, -1)
+    assert judged({"restored": grey, "reference": colour}, [metric()]).grey
+    for read in ({"restored": grey, "reference": grey}, {"restored": colour, "reference": grey}, {"restored": grey}):
+        assert not judged(read, [metric()]).grey

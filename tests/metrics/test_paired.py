@@ -1,5 +1,7 @@
 """Paired comparisons: the textbook's intervals, signs by direction, ranks that share, agreement by hand."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -31,10 +33,26 @@ def test_missing_scores_leave_their_column_alone():
     holed = values.copy()
     holed[40:, 1] = np.nan
     bounds = bootstrap_means(holed)
-    assert np.array_equal(bounds[0], bootstrap_means(values)[0])
-    alone = bootstrap_means(values[:40, 1:])[0]
-    assert bounds[1] == pytest.approx(alone, abs=0.1 * np.ptp(alone))
+    assert bounds[0] == pytest.approx(bootstrap_means(values)[0])
+    assert bounds[1] == pytest.approx(bootstrap_means(values[:40, 1:])[0])
     assert np.isnan(bootstrap_means(np.full((5, 1), np.nan))).all()
+
+
+def test_images_that_nobody_has_a_score_of_move_nothing():
+    values = DRAW.normal(size=(12, 2))
+    more = np.insert(values, [3, 7, 7], np.nan, axis=0)
+    assert bootstrap_means(more) == pytest.approx(bootstrap_means(values))
+    found, wider = (duels(scores, "ab", higher_is_better=True)[0] for scores in (values, more))
+    assert wider.interval == pytest.approx(found.interval) and wider.p == pytest.approx(found.p)
+
+
+def test_below_six_images_there_is_neither_an_interval_nor_a_p():
+    scores = DRAW.normal(size=(6, 2))
+    for images, known in ((5, False), (6, True)):
+        (duel,) = duels(scores[:images], "ab", higher_is_better=True)
+        (one, _) = describe_methods(scores[:images])
+        assert np.isfinite([*one.interval, *duel.interval, duel.p, duel.p_adjusted]).tolist() == [known] * 6
+        assert np.isfinite([one.mean, duel.difference]).all()
 
 
 def test_the_interval_of_a_small_normal_sample_is_students_and_covers_what_it_says():
@@ -113,6 +131,25 @@ def test_metrics_agree_within_images_whatever_the_contents_do():
 def test_half_of_the_pairs_ordered_alike_is_no_agreement():
     scores = np.array([[[1, 2], [1, 2]], [[1, 2], [2, 1]]], dtype=float)
     assert agreement_of_metrics(scores)[1][0, 1] == 0
+
+
+def test_every_image_counts_once_whatever_methods_it_lacks(monkeypatch):
+    one = np.array([[1.0, 2.0, 3.0], [1.0, 2.0, np.nan], [np.nan, np.nan, 1.0]])
+    other = np.array([[1.0, 2.0, 3.0], [2.0, 1.0, 5.0], [1.0, 2.0, 3.0]])
+    for cells in (10**6, 1):  # all images at once, and one at a time
+        monkeypatch.setattr("ir_quality_plugin.metrics.paired.CELLS", cells)
+        _, within = agreement_of_metrics(np.stack([one, other]))
+        assert within == pytest.approx(np.eye(2))  # 1 of three pairs, -1 of one
+
+
+def test_agreement_of_many_methods_takes_the_memory_of_some_images(monkeypatch):
+    monkeypatch.setattr("ir_quality_plugin.metrics.paired.CELLS", 10_000)
+    scores = DRAW.normal(size=(2, 300, 40))
+    tracemalloc.start()
+    agreement_of_metrics(scores)
+    used = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert used < 10 * scores.nbytes  # 60 times, with all pairs of methods at once
 
 
 def test_a_constant_metric_and_a_single_method_have_no_agreement():
