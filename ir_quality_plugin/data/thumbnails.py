@@ -15,13 +15,22 @@ SIDE_PX = 72
 LISTED_IMAGES = 2000
 
 
-def thumbnail(image: Tensor) -> str:
-    """Reduce (3,H,W) in [0,1] to at most 72 px; about 1 KB, as the source of an <img>."""
+def thumbnail(image: Tensor, side_px: int = SIDE_PX, quality: int = 60) -> str:
+    """Reduce an image for a page.
+
+    Args:
+        image: (3,H,W) in [0,1].
+        side_px: of the longer side, at most.
+        quality: of the compression, 0 to 100.
+
+    Returns:
+        The source of an <img>; about 1 KB at 72 px.
+    """
     height, width = image.shape[-2:]
-    factor = min(SIDE_PX / max(height, width), 1)
+    factor = min(side_px / max(height, width), 1)
     size = max(round(height * factor), 1), max(round(width * factor), 1)
     small = functional.interpolate(image[None], size=size, mode="area")[0]
     pixels = (small.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "webp", quality=60)
+    Image.fromarray(pixels).save(buffer, "webp", quality=quality)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

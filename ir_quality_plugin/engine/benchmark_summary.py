@@ -12,12 +12,13 @@ from ..data.labels import LabelTable
 from ..data.votes import Vote
 from ..integrations.metric import Metric
 from ..metrics.correlation import agreement, srcc, within_contents
+from ..metrics.intervals import CONFIDENCE
+from ..metrics.multiplicity import ranks_of
 from ..metrics.resampling import LEAST_UNITS, Unit, resampled
-from ..metrics.swapping import ranks_of, swap_test, verdict
+from ..metrics.swapping import swap_test, verdict
 from ..metrics.votes import vote_agreement
 from .benchmark import LEAST_IMAGES, Result, Scored, in_common
 
-CONFIDENCE = 0.95
 FEW_IMAGES = 50
 # The example of the warning, and the width of its interval.
 EXAMPLE, NORMAL = 0.8, 1.96

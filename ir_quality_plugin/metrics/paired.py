@@ -11,7 +11,7 @@ from scipy import stats
 
 from ..errors import UsageError
 from .intervals import CELLS, CONFIDENCE, bootstrap_means
-from .multiplicity import holm
+from .multiplicity import holm, ranks_of
 
 # With fewer, even a method that wins on every image may owe it to chance: 2 * 0.5**5 > 0.05.
 LEAST_IMAGES = 6
@@ -153,10 +153,7 @@ def rank(scores: np.ndarray, methods: Sequence[str], higher_is_better: bool, see
     All are compared on the same images: those that every ranked method has a score of.
 
     Args:
-        scores: (N,M) in the metric's own direction; NaN where there is none.
-        methods: M names.
-        higher_is_better: the metric's direction.
-        seed: of the resampling.
+        scores, methods, higher_is_better, seed: of `duels`.
 
     Returns:
         By method; without those that have scores of fewer than half of the images that the best covered one has. Empty
@@ -168,11 +165,7 @@ def rank(scores: np.ndarray, methods: Sequence[str], higher_is_better: bool, see
     names = [method for method, among in zip(methods, ranked, strict=True) if among]
     if len(common) < LEAST_IMAGES:
         return {}
-    places = dict.fromkeys(names, 1)
-    for duel in duels(common, names, higher_is_better, seed):
-        if duel.better is not None:
-            places[duel.second if duel.better == duel.first else duel.first] += 1
-    return places
+    return ranks_of(names, duels(common, names, higher_is_better, seed))
 
 
 def agreement_of_metrics(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

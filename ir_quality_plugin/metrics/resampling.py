@@ -11,7 +11,7 @@ from scipy import stats
 
 from ..errors import UsageError
 from .correlation import logistic_fit, within_contents
-from .intervals import RESAMPLES, mean_interval
+from .intervals import CONFIDENCE, RESAMPLES, mean_interval
 
 Unit = Literal["image", "content"]
 KINDS = ("srcc", "plcc", "plcc_logistic", "krcc", "rmse")
@@ -51,7 +51,7 @@ def resampled(
     mos: np.ndarray,
     contents: Sequence[str],
     unit: Unit = "image",
-    confidence: float = 0.95,
+    confidence: float = CONFIDENCE,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Resampled:

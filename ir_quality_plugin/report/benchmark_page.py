@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 from scipy import stats
 
 from ..data.images import read_image
+from ..data.thumbnails import thumbnail
 from ..metrics.correlation import logistic_fit
-from .page import picture, write_page
+from .page import write_page
 from .plots import interval_plot, scatter_plot
 from .text import MINUS, ranking_note, text_of
 
-THUMBNAIL_PX = 176
+# Twice what a column of the page shows, for fine screens.
+THUMBNAIL_PX = 352
 PARTED = 3
 KINDS = ("srcc", "srcc_within", "krcc", "plcc_logistic", "plcc", "rmse")
 
@@ -203,18 +204,10 @@ def _parted(seen: Seen, name: str) -> list[dict[str, str]]:
     chosen = [*order[::-1][:PARTED], *order[:PARTED]]
     return [
         {
-            "source": thumbnail(seen.images[index]),
+            "source": thumbnail(read_image(seen.images[index]), THUMBNAIL_PX, quality=92),
             "name": seen.images[index].stem,
             "kind": "overrated" if metric[index] > people[index] else "underrated",
             "text": f"people {people[index]:.0%}, metric {metric[index]:.0%}",
         }
         for index in chosen
     ]
-
-
-def thumbnail(path: Path, side_px: int = THUMBNAIL_PX) -> str:
-    """The source of an <img> no larger than a square of that side."""
-    rgb = (read_image(path).permute(1, 2, 0) * 255).round().byte().numpy()
-    image = Image.fromarray(rgb)
-    image.thumbnail((2 * side_px, side_px), Image.Resampling.LANCZOS)
-    return picture(np.asarray(image))
