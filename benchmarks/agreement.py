@@ -268,7 +268,7 @@ def page_of(document: dict) -> list[str]:
         "reference by the scale, all cut to whole multiples of it; cw_ssim and vif are left out for their cost",
         "- gan2afc and pcuid have no degraded input: scorers that need one are not run there",
         "- the shipped scorers were trained on a consensus of fsim, vsi and a teacher's distance beside people's "
-        "scores: on dev_sr_x4 they agree with these two because they imitate them",
+        "scores: that they agree with these on dev_sr_x4 would be no evidence",
         "- pyiqa's mad is left out for its cost",
         "",
     ]
