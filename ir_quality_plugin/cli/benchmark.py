@@ -143,7 +143,7 @@ def read_set(labels: Path | None, layout: str | None, images: Path | None) -> La
 
 def write_scores(path: Path, table: LabelTable, results: Sequence[Result]) -> None:
     """Write one row an image and metric, failures with their reason."""
-    from ..data.table_file import write_table
+    from ..checkpoints.table_file import write_table
 
     names = table.names()
     cells = (

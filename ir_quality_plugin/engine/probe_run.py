@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import torch
 from PIL import Image
 
+from ..checkpoints.table_file import write_table
 from ..checkpoints.write import whole
 from ..data.folders import DEGRADED, Unpaired
 from ..data.results_folder import forget, held
-from ..data.table_file import write_table
 from ..errors import ImageError
 from ..integrations.metric import Metric
 from ..models.card import RANDOM

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..checkpoints.table_file import write_table
 from ..data.score_table import COLUMNS, ScoreTable
-from ..data.table_file import write_table
 
 
 def write_scores(path: Path, table: ScoreTable) -> Path:

@@ -5,7 +5,7 @@ import csv
 import pytest
 
 import ir_quality_plugin as irq
-from ir_quality_plugin.data.table_file import write_table
+from ir_quality_plugin.checkpoints.table_file import write_table
 
 
 def test_cells_are_read_back_as_they_were_given(tmp_path):
