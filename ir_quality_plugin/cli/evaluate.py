@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 RANKING = (
     "Before each name its rank: one more than the number of methods that are surely better, by the paired differences "
     "on the images that all ranked methods have; -: too few of them for a rank. Means are over a method's own images, "
-    "in brackets their 95 % intervals."
+    "in brackets their 95 % intervals, from six images on."
 )
 
 

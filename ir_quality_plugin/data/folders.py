@@ -11,7 +11,7 @@ from pathlib import Path
 from ..errors import UsageError
 from .images import list_images
 
-DEGRADED, REFERENCE = "degraded", "reference"
+RESTORED, DEGRADED, REFERENCE = "restored", "degraded", "reference"
 # What networks and data sets append to a stem: baboonx4, baboon_x4, baboon_out, baboon_SR.
 WORDS = ("out", "output", "restored", "sr", "hr", "lr", "lq", "gt")
 SUFFIX = re.compile(rf"([-_]?x(2|3|4|8|16)|[-_]({'|'.join(WORDS)}))$", re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""Small pictures for the report's list of images, made while the image is in memory."""
+"""Small pictures for the reports, made while the image is in memory."""
 
 from __future__ import annotations
 
@@ -16,15 +16,12 @@ LISTED_IMAGES = 2000
 
 
 def thumbnail(image: Tensor, side_px: int = SIDE_PX, quality: int = 60) -> str:
-    """Reduce an image for a page.
+    """Reduce an image and write it as the source of an <img>.
 
     Args:
         image: (3,H,W) in [0,1].
-        side_px: of the longer side, at most.
-        quality: of the compression, 0 to 100.
-
-    Returns:
-        The source of an <img>; about 1 KB at 72 px.
+        side_px: greatest height and width; 72 px take about 1 KB.
+        quality: of WebP, up to 100.
     """
     height, width = image.shape[-2:]
     factor = min(side_px / max(height, width), 1)

@@ -7,15 +7,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..data.folders import DEGRADED, REFERENCE, Unpaired, pair_folders
+from ..data.folders import DEGRADED, REFERENCE, RESTORED, Unpaired, pair_folders
 from ..data.images import read_image
 from ..data.results_folder import place
 from ..errors import ImageError, UsageError
 from ..integrations.metric import Metric
 from ..version import __version__
 from .gaming import Attack, Images, has_gradient, prepare
-
-RESTORED = "restored"
 
 
 @dataclass(frozen=True)

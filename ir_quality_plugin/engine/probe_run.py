@@ -15,13 +15,13 @@ from PIL import Image
 
 from ..checkpoints.table_file import write_table
 from ..checkpoints.write import whole
-from ..data.folders import DEGRADED, Unpaired
+from ..data.folders import DEGRADED, RESTORED, Unpaired
 from ..data.results_folder import forget, held
 from ..errors import ImageError
 from ..integrations.metric import Metric
 from ..models.card import RANDOM
 from .probe import Finding, judged, probe, summarise
-from .probe_plan import RESTORED, Plan, Subject, check_metrics, find_subjects, options_of, read_subject
+from .probe_plan import Plan, Subject, check_metrics, find_subjects, options_of, read_subject
 
 COLUMNS = ("image", "metric", "start", "gamed", "natural_range", "gain", "gradient_l1", "picture", "reason")
 # Fewer images than this say little of others.

@@ -10,14 +10,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..data.folders import DEGRADED, REFERENCE
+from ..data.folders import DEGRADED, REFERENCE, RESTORED
 from ..data.score_table import rounded
 from ..errors import ImageError, ImageMemoryError
 from ..integrations.metric import Metric
 from ..nn.memory import ran_out_of_memory
 from .tiles import score_by_tiles, tiles_of
 
-RESTORED = "restored"
 Read = Mapping[str, Tensor | ImageError]
 """What was read for one file, by "restored", "degraded", "reference": the pixels (3,H,W), or why there are none."""
 

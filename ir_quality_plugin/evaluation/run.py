@@ -15,14 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.folders import DEGRADED, REFERENCE, Pairing
+from ..data.folders import DEGRADED, REFERENCE, RESTORED, Pairing
 from ..data.results_folder import forget, held
 from ..data.score_table import ScoreTable
 from ..data.thumbnails import LISTED_IMAGES, thumbnail
 from ..errors import QualityPluginError
 from ..integrations.metric import Metric, build_metrics
 from ..version import __version__
-from .judging import RESTORED, Item, judge
+from .judging import Item, judge
 from .progress import followed
 from .reading import read_ahead
 from .row_log import RowLog, stamp

@@ -123,23 +123,23 @@ class MetricView:
 
     def duel(self, row: str, column: str) -> dict[str, Any] | None:
         """The advantage of one method over another, whichever way round the summary has it; None without images."""
-        pair = self.pairs.get((row, column))
-        if pair is None:
-            other = self.pairs.get((column, row))
-            if other is None or not other["count"]:
-                return None
-            return {
-                **other,
-                "difference": -other["difference"],
-                "interval": [None if end is None else -end for end in reversed(other["interval"])],
-                "won": other["lost"],
-                "share_won": other["lost"] / other["count"],
-                "wins": other["better"] == row,
-                "loses": other["better"] == column,
-            }
-        if not pair["count"]:
+        pair = self.pairs.get((row, column)) or self._turned(self.pairs.get((column, row)))
+        if pair is None or not pair["count"]:
             return None
         return {**pair, "wins": pair["better"] == row, "loses": pair["better"] == column}
+
+    @staticmethod
+    def _turned(pair: Mapping[str, Any] | None) -> dict[str, Any] | None:
+        """A pair as its second method sees it."""
+        if pair is None or not pair["count"]:
+            return None
+        return {
+            **pair,
+            "difference": -pair["difference"],
+            "interval": [None if end is None else -end for end in reversed(pair["interval"])],
+            "won": pair["lost"],
+            "share_won": pair["lost"] / pair["count"],
+        }
 
     def verdict(self) -> dict[str, Any]:
         """The result in words: who is first, and how surely."""

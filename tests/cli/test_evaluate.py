@@ -178,6 +178,11 @@ def test_a_broken_partner_fails_only_what_needs_it(run, folders, tmp_path):
     assert failed["im_003"] == "there is no degraded file of this image"
 
 
+def test_the_help_says_that_a_folder_alone_will_do(run):
+    code, printed, _ = run("evaluate", "--help")
+    assert code == 0 and "[NAME=]DIR" in printed
+
+
 def test_one_method_alone_is_described_without_comparisons(run, folders, tmp_path):
     line = ["--restored", folders / "sharp", "--degraded", folders / "degraded", "--scorer", "ckdn-s"]
     code, printed, _ = run("evaluate", *line, "--out", tmp_path / "out")
