@@ -15,7 +15,7 @@ from torch import nn
 
 from .checkpoints.read import WeightsFile, read_card, read_weights
 from .checkpoints.remap import from_release, raise_unless_complete, recognise
-from .errors import CheckpointError, UsageError, nearest
+from .errors import CheckpointError, MissingWeightsError, UsageError, nearest
 from .models import CKDN, CVRKD, TeacherIQAStudent
 from .models.card import Card, Protocol
 from .scorers import CKDNScorer, CVRKDScorer, Scorer, TeacherIQAScorer
@@ -327,7 +327,7 @@ def _default_path(name: str) -> Path:
         if release
         else "Pass the path of your own as the weights"
     )
-    raise CheckpointError(
+    raise MissingWeightsError(
         f"no weights of {name} are at hand: none ship in the package, and {weights_folder() / name}.safetensors is not "
         f"there. {hint}; random ones (weights random) are for trying things out"
     )

@@ -30,6 +30,10 @@ class CheckpointError(QualityPluginError, ValueError):
     """A file of weights that cannot be read, is damaged, or belongs to another network."""
 
 
+class MissingWeightsError(CheckpointError, UsageError):
+    """Weights that are not there: neither shipped nor converted, or no file of that name. Nothing was begun."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of an error message about an unknown name: the nearest known ones, or all of them."""
     names = {candidate.lower(): candidate for candidate in sorted(known)}

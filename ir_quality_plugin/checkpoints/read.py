@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, MissingWeightsError
 from ..models.card import Card
 from .remap import strip_wrapping
 
@@ -68,7 +68,8 @@ def read_weights(path: str | Path) -> WeightsFile:
             file.seek(0)
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise CheckpointError(
+        kind = MissingWeightsError if isinstance(error, FileNotFoundError) else CheckpointError
+        raise kind(
             f"cannot read weights from {path} ({error.strerror}); expected a .safetensors, .pth or .pkl file"
         ) from error
     if not start:

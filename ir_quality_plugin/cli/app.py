@@ -72,10 +72,10 @@ def main() -> None:
     try:
         app(prog_name="irq")
     except UsageError as error:
-        typer.echo(f"irq: {error}", err=True)
+        score.echo_line(str(error))
         sys.exit(2)
     except (QualityPluginError, OSError) as error:
-        typer.echo(f"irq: {error}", err=True)
+        score.echo_line(str(error))
         _drop_unwritten_output()
         sys.exit(1)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
 from datetime import date
@@ -57,7 +56,7 @@ def benchmark(
     resample: Annotated[Unit, typer.Option(help="What intervals are over: images, or whole contents.")] = Unit.IMAGE,
     resamples: Annotated[int, typer.Option(min=100, help="Of the bootstrap.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
-    device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1.")] = "cpu",
+    device: Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda, cuda:1.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print summary.json.")] = False,
 ) -> None:
     """Measure how metrics agree with human opinions: correlations, intervals, paired tests, and a page.
@@ -65,27 +64,30 @@ def benchmark(
     Every metric is built once and all score an image while it is in memory. They are compared on the images that every
     one of them scored. An image that cannot be scored is listed with its reason, and the exit code is 1.
     """
-    from ..data.results_folder import forget, held
+    from ..data.results_folder import forget, held, place
     from ..data.votes import read_votes
     from ..engine.benchmark import in_common, missing_inputs, score_table
     from ..engine.benchmark_summary import summarise
     from ..evaluation.progress import followed
     from ..integrations.metric import build_metrics
     from ..report.benchmark_page import Seen, write_benchmark_page
-    from .score import check_device, echo_line
+    from .score import check_device, echo_line, one_line
 
-    options = {
-        "labels": labels, "set": layout, "images": images, "degraded": degraded, "reference": reference, "votes": votes,
-        "scorer": scorer, "pyiqa": pyiqa, "resample": resample.value, "resamples": resamples, "seed": seed,
-    }  # fmt: skip
     table = judged_images(labels, layout, images, degraded, reference)
     cast = read_votes(votes, table) if votes else []
-    metrics = build_metrics(scorer or [], pyiqa or [], check_device(device))
+    device = check_device(device)
+    metrics = build_metrics(scorer or [], pyiqa or [], device)
     looked = [folder for folder in (reference, degraded, images, labels and labels.parent) if folder]
-    with held(out, "benchmark", {name: plain(value) for name, value in options.items()}):
+    for line in (*table.notes, *missing_inputs(table, metrics, looked)):
+        echo_line(one_line(line))
+    files = {"labels": labels, "images": images, "degraded": degraded, "reference": reference, "votes": votes}
+    options = {
+        "version": __version__, **{name: path and place(path) for name, path in files.items()}, "set": layout,
+        "metrics": {name: metric.about for name, metric in metrics.items()},
+        "resample": resample.value, "resamples": resamples, "seed": seed,
+    }  # fmt: skip
+    with held(out, "benchmark", options):
         forget(out)
-        for line in (*table.notes, *missing_inputs(table, metrics, looked)):
-            echo_line(line)
         results = score_table(table, metrics, device, lambda work: followed(work, len(work), echo_line, unit="image"))
         write_scores(out / "scores.csv", table, results)
         document = summarise(table, metrics, results, cast, resample.value, resamples, seed)
@@ -139,21 +141,16 @@ def read_set(labels: Path | None, layout: str | None, images: Path | None) -> La
     return read_labels(str(layout), images)
 
 
-def plain(value: Any) -> Any:
-    """What makes two runs the same, as JSON holds it."""
-    return str(value.resolve()) if isinstance(value, Path) else value
-
-
 def write_scores(path: Path, table: LabelTable, results: Sequence[Result]) -> None:
     """Write one row an image and metric, failures with their reason."""
-    from ..checkpoints.write import whole
+    from ..checkpoints.table_file import write_table
 
-    with whole(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(COLUMNS)
-        for row, metric, score, reason, _ in results:
-            shown = "" if score is None else repr(score)
-            rows.writerow([row.image, row.content, row.distortion or "", row.mos, metric, shown, reason])
+    names = table.names()
+    cells = (
+        (names[row.image], row.content, row.distortion or "", row.mos, metric, "" if score is None else score, reason)
+        for row, metric, score, reason, _ in results
+    )
+    write_table(path, COLUMNS, cells)
 
 
 def write_json(path: Path, document: Any) -> None:
@@ -176,14 +173,14 @@ def show(document: dict[str, Any]) -> None:
         return text_of(found[kind]) + ("" if None in found["intervals"][kind] else f" [{ends}]")
 
     rows = [["rank", "metric", *FIGURES.values()]]
-    for name, found in sorted(metrics.items(), key=lambda item: (item[1]["srcc"] is None, -(item[1]["srcc"] or 0))):
+    for name, found in metrics.items():
         rows.append([text_of(found["rank"], "d"), name, *(cell(found, kind) for kind in FIGURES)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         typer.echo("  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
     for name, why in document["not_compared"].items():
         typer.echo(f"-     {name}: {why}")
-    if len(metrics) > 1:
+    if document["test"]["pairs"]:
         typer.echo(ranking_note(document["test"]))
     if any(None not in ends for found in metrics.values() for ends in found["intervals"].values()):
         typer.echo("In brackets: 95 % intervals, each of its own figure.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UsageError
+from .score import echo_line
 
 if TYPE_CHECKING:
     from ..integrations.saved_networks import SavedNetwork
@@ -107,10 +108,10 @@ def list_failures(failures: dict[str, int], total: int, lack: str) -> None:
     if not failures:
         return
     for reason, count in list(failures.items())[:SHOWN]:
-        typer.echo(f"irq: {reason}" + (f" ({count} images)" if count > 1 else ""), err=True)
+        echo_line(reason + (f" ({count} images)" if count > 1 else ""))
     if len(failures) > SHOWN:
-        typer.echo(f"irq: and {len(failures) - SHOWN} more reasons", err=True)
-    typer.echo(f"irq: {sum(failures.values())} of {total} images {lack}", err=True)
+        echo_line(f"and {len(failures) - SHOWN} more reasons")
+    echo_line(f"{sum(failures.values())} of {total} images {lack}")
     raise typer.Exit(1)
 
 

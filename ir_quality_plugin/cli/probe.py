@@ -11,9 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from ..version import __version__
-from .score import check_device, echo_line, one_line
-
-SHOWN = 5
+from .score import check_device, echo_first, echo_line
 
 
 def probe(
@@ -24,9 +22,9 @@ def probe(
     pyiqa: Annotated[list[str] | None, typer.Option(help="Name of a metric of pyiqa; repeatable.")] = None,
     degraded: Annotated[
         Path | None,
-        typer.Option(help="Folder of the degraded inputs, paired by stem; without it, each image reduced four times."),
+        typer.Option(help="Folder of the degraded inputs, paired by name; without it, each image reduced four times."),
     ] = None,
-    reference: Annotated[Path | None, typer.Option(help="Folder of the clean images, paired by stem.")] = None,
+    reference: Annotated[Path | None, typer.Option(help="Folder of the clean images, paired by name.")] = None,
     match: Annotated[
         list[str] | None,
         typer.Option(
@@ -49,7 +47,7 @@ def probe(
     seed: Annotated[int, typer.Option(min=0, help="Of what is drawn.")] = 0,
     limit: Annotated[int, typer.Option(min=1, help="Images at most, spread evenly over the folder.")] = 16,
     side: Annotated[int, typer.Option(min=32, help="Side of the middle that is used of each image, in pixels.")] = 256,
-    device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1.")] = "cpu",
+    device: Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda, cuda:1.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print summary.json.")] = False,
 ) -> None:
     """Measure how far metrics can be driven up by changes that nobody sees.
@@ -58,17 +56,20 @@ def probe(
     in the metric's own range: how far its score moves when the picture is blurred, made noisy and compressed at five
     levels. An image that a metric cannot score is listed with its reason, and the exit code is 1.
     """
+    from ..data.folders import patterns_of
     from ..engine.gaming import Attack
     from ..engine.probe_plan import Plan
     from ..engine.probe_run import probed_folder
     from ..evaluation.progress import followed
     from ..integrations.metric import build_metrics
+    from ..integrations.metric_requests import check_needs
     from ..report.probe_page import write_probe_page
 
     attack = Attack(epsilon, steps, epsilon / 2 if step_size is None else step_size, starts, seed)
-    patterns = {name: pattern for name, _, pattern in (entry.rpartition("=") for entry in match or [])}
-    plan = Plan(images, degraded, reference, attack, side, limit, patterns)
-    metrics = build_metrics(scorer or [], pyiqa or [], check_device(device))
+    check_needs(scorer or [], pyiqa or [], {"degraded": True, "reference": reference is not None})
+    plan = Plan(images, degraded, reference, attack, side, limit, patterns_of(match or []))
+    device = check_device(device)
+    metrics = build_metrics(scorer or [], pyiqa or [], device)
     with probed_folder(
         plan,
         metrics,
@@ -82,9 +83,9 @@ def probe(
     else:
         show(document)
         typer.echo(f"The page: {page}")
+    echo_first("unpaired", [f"{one['folder']}/{one['file']}: {one['reason']}" for one in document["unpaired"]])
     if document["failures"]:
-        for failure in document["failures"][:SHOWN]:
-            typer.echo(f"failed: {one_line(failure['image'])}, {failure['metric']}: {failure['reason']}", err=True)
+        echo_first("failed", [f"{one['image']}, {one['metric']}: {one['reason']}" for one in document["failures"]])
         failed = sum(bool(row["reason"]) for row in rows)
         echo_line(f"{failed} of {len(rows)} probes failed; {out / 'scores.csv'} and summary.json have the reasons")
         raise typer.Exit(1)
@@ -92,10 +93,10 @@ def probe(
 
 def show(document: Mapping[str, Any]) -> None:
     """Print the table: metrics that judge without the clean image, then those that see it."""
-    attack, metrics = document["attack"], document["metrics"]
+    attack, metrics, count = document["attack"], document["metrics"], document["images"]
     typer.echo(
-        f"{document['images']} images; no pixel moves by more than {attack['epsilon_255']}/255; {attack['steps']} "
-        f"steps from {attack['step_255']:g}/255 down to 0, from each of {attack['starts']} starts"
+        f"{count} image{'s' if count > 1 else ''}; no pixel moves by more than {attack['epsilon_255']}/255; "
+        f"{attack['steps']} steps from {attack['step_255']:g}/255 down to 0, from each of {attack['starts']} starts"
     )
     width = max(map(len, (*metrics, "metric")))
     typer.echo(f"{'metric':{width}}  gain, of its natural range   greatest   gradient l1")

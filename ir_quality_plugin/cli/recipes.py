@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ..errors import QualityPluginError, UsageError, nearest
+from .score import echo_line
 
 SHIPPED = Path(__file__).parents[1] / "recipes"
 
@@ -94,7 +95,7 @@ def validate(
         else:
             typer.echo(f"{file}: ok")
     if wrong:
-        typer.echo(f"irq: {wrong} of {len(files)} files are wrong", err=True)
+        echo_line(f"{wrong} of {len(files)} files are wrong")
         raise typer.Exit(1)
 
 

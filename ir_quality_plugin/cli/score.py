@@ -15,6 +15,8 @@ from ..errors import ImageError, MissingInputError, UsageError
 if TYPE_CHECKING:
     from ..scorers import Scorer
 
+SHOWN = 5
+
 
 def score(
     images: Annotated[list[Path], typer.Argument(help="Restored images, or folders of them.", show_default=False)],
@@ -33,7 +35,7 @@ def score(
     full_reference: Annotated[
         bool, typer.Option("--full-reference", help="Judge against the aligned clean image.")
     ] = False,
-    device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1.")] = "cpu",
+    device: Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda, cuda:1.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Score restored images; higher is better.
@@ -64,7 +66,7 @@ def score(
     else:
         show(loaded, rows)
     if failed:
-        typer.echo(f"irq: {failed} of {len(rows)} images could not be scored", err=True)
+        echo_line(f"{failed} of {len(rows)} images could not be scored")
         raise typer.Exit(1)
 
 
@@ -120,9 +122,15 @@ def pair(option: str, images: list[Path], given: list[Path]) -> list[Path]:
 
 
 def check_device(device: str) -> str:
-    """Refuse a device that is not there."""
+    """Name the device to compute on, where it is there; "auto" is this machine's accelerator, or else the CPU.
+
+    Raises:
+        UsageError: there is no such device.
+    """
     import torch
 
+    if device == "auto":
+        return str(torch.accelerator.current_accelerator()) if torch.accelerator.is_available() else "cpu"
     try:
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
@@ -198,6 +206,14 @@ def one_line(name: str) -> str:
 def echo_line(line: str) -> None:
     """Say something on the error stream."""
     typer.echo(f"irq: {line}", err=True)
+
+
+def echo_first(kind: str, lines: list[str]) -> None:
+    """Say the first few of many lines on the error stream, and where the others are."""
+    for line in lines[:SHOWN]:
+        typer.echo(f"{kind}: {one_line(line)}", err=True)
+    if len(lines) > SHOWN:
+        typer.echo(f"{kind}: {len(lines) - SHOWN} more, all in summary.json", err=True)
 
 
 def track(work: list[Any]) -> Any:

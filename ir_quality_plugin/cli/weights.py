@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import CheckpointError, UsageError
+from .score import echo_line
 
 if TYPE_CHECKING:
     pass
@@ -47,7 +48,7 @@ def ls(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON docu
             typer.echo(line.format(name, card.reference, bounds, patches, f"failed: {error}" if error else state))
         typer.echo(f"Converted weights are looked for in {weights_folder()}")
     if failed:
-        typer.echo(f"irq: the weights of {failed} of {len(listed)} scorers cannot be read", err=True)
+        echo_line(f"the weights of {failed} of {len(listed)} scorers cannot be read")
         raise typer.Exit(1)
 
 
@@ -115,7 +116,7 @@ def verify(
         if not rows:
             typer.echo("no weights are at hand; name a file, or convert one")
     if failed:
-        typer.echo(f"irq: {failed} of {len(rows)} files failed", err=True)
+        echo_line(f"{failed} of {len(rows)} files failed")
         raise typer.Exit(1)
 
 

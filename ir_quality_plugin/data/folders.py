@@ -11,7 +11,7 @@ from pathlib import Path
 from ..errors import UsageError
 from .images import list_images
 
-DEGRADED, REFERENCE = "degraded", "reference"
+RESTORED, DEGRADED, REFERENCE = "restored", "degraded", "reference"
 # What networks and data sets append to a stem: baboonx4, baboon_x4, baboon_out, baboon_SR.
 WORDS = ("out", "output", "restored", "sr", "hr", "lr", "lq", "gt")
 SUFFIX = re.compile(rf"([-_]?x(2|3|4|8|16)|[-_]({'|'.join(WORDS)}))$", re.IGNORECASE)
@@ -96,6 +96,26 @@ def pair_folders(
     known = set(restored_keys)
     files = {role: {key: path for key, path in by_key.items() if key in known} for role, by_key in keyed.items()}
     return Pairing(tuple(restored_keys), tuple(restored), files, tuple(unpaired))
+
+
+def patterns_of(given: Sequence[str]) -> dict[str, str]:
+    """Read [NAME=]PATTERN entries as the `match` of `pair_folders`.
+
+    Args:
+        given: what stands before the first "=" is a folder's name, unless it holds {image} already.
+
+    Raises:
+        UsageError: two patterns for one folder.
+    """
+    patterns: dict[str, str] = {}
+    for entry in given:
+        name, equals, pattern = entry.partition("=")
+        role, pattern = (name.strip(), pattern) if equals and PLACE not in name else ("", entry)
+        if role in patterns:
+            folder = f"the folder {role!r}" if role else "all folders"
+            raise UsageError(f"--match {entry}: {folder} has the pattern {patterns[role]} already; expected one")
+        patterns[role] = pattern
+    return patterns
 
 
 def image_name(stem: str, method: str | None = None) -> str:

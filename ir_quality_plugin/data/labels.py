@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -67,6 +68,7 @@ class LabelTable:
         source: of the set.
         notes: what is missing or odd, a sentence each.
         missing: rows whose image is not there; `rows` has none of them.
+        references: rows whose image is its own reference, likewise, where they are not to be compared.
     """
 
     name: str
@@ -76,6 +78,17 @@ class LabelTable:
     source: str = ""
     notes: tuple[str, ...] = field(default=())
     missing: tuple[Row, ...] = field(default=())
+    references: tuple[Row, ...] = field(default=())
+
+    @property
+    def listed(self) -> tuple[Row, ...]:
+        """Every row, those that are kept apart last."""
+        return self.rows + self.missing + self.references
+
+    def names(self) -> dict[Path, str]:
+        """What results call each image: its path below the deepest folder that holds all of them."""
+        folder = os.path.commonpath([row.image.absolute().parent for row in self.listed])
+        return {row.image: os.path.relpath(row.image.absolute(), folder) for row in self.listed}
 
     def quality(self, row: Row) -> float:
         """The row's score in [0,1] by the nominal range, higher is better; beyond the range where the set's is."""
@@ -85,7 +98,8 @@ class LabelTable:
 
     def only(self, keep: Callable[[Row], bool]) -> LabelTable:
         """The rows that are to be kept."""
-        return replace(self, rows=tuple(filter(keep, self.rows)), missing=tuple(filter(keep, self.missing)))
+        kept = {part: tuple(filter(keep, getattr(self, part))) for part in ("rows", "missing", "references")}
+        return replace(self, **kept)  # type: ignore[arg-type]  # three fields of one type
 
     def split(self, seed: int, shares: tuple[float, ...] = (0.6, 0.2, 0.2), by: str = "content") -> list[LabelTable]:
         """Part the rows so that no content, or no distortion, stands in two parts.

@@ -47,7 +47,7 @@ def with_folder(table: LabelTable, role: str, folder: Path) -> LabelTable:
     ]
     rows = tuple(replace(row, **own) for row, own in zip(table.rows, given, strict=True))
     without = [row.image.name for row in rows if getattr(row, role) is None]
-    note = f"--{role} {folder} has nothing for {len(without)} of {len(rows)} images: {_first(without)}"
+    note = f"--{role} has nothing for {len(without)} of {len(rows)} images: {_first(without)}"
     return replace(table, rows=rows, notes=(*table.notes, note) if without else table.notes)
 
 
@@ -74,11 +74,11 @@ def _first(names: Sequence[str]) -> str:
 
 
 def without_references(table: LabelTable) -> LabelTable:
-    """Leave out images that are their own reference, which every full-reference metric ranks first without merit."""
-    found = table.only(lambda row: row.reference is None or row.image.resolve() != row.reference.resolve())
-    left = len(table.rows) - len(found.rows)
-    note = (f"{left} of {len(table.rows)} images are their own reference and are left out",) if left else ()
-    return replace(found, notes=(*table.notes, *note))
+    """Keep images apart that are their own reference, which every full-reference metric ranks first without merit."""
+    own = {row: None for row in table.rows if row.reference and row.image.resolve() == row.reference.resolve()}
+    others = tuple(row for row in table.rows if row not in own)
+    note = f"{len(own)} of {len(table.rows)} images are their own reference and are left out"
+    return replace(table, rows=others, references=tuple(own), notes=(*table.notes, note)) if own else table
 
 
 def without_repeats(table: LabelTable) -> LabelTable:

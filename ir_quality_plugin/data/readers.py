@@ -283,7 +283,7 @@ def read_csv(path: Path, images: Path | None = None) -> LabelTable:
     listed = list(rows())
     scores = [row.mos for row in listed]
     span = (min(scores), max(scores)) if min(scores) < max(scores) else (min(scores), min(scores) + 1)
-    return checked(path.parent.name or path.stem, listed, span, column == "mos", str(path), None)
+    return checked(path.parent.name or path.stem, listed, span, column == "mos", path.name, None)
 
 
 def read_triplets(path: Path, folder: Path | None = None) -> list[Triplet]:

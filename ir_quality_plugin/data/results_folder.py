@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -91,10 +92,23 @@ def _check_owner(out: Path, now: Mapping[str, Any]) -> None:
     if earlier["command"] != now["command"]:
         raise UsageError(f"--out {out}: it holds results of irq {earlier['command']}; {remedy}")
     if there and earlier["options"] != now["options"]:
-        before, after = earlier["options"] or {}, now["options"] or {}
-        changed = [
-            f"{name} was {before.get(name)} and is {after.get(name)}"
-            for name in {**before, **after}
-            if before.get(name) != after.get(name)
-        ]
+        changed = differing(earlier["options"] or {}, now["options"] or {})
         raise UsageError(f"--out {out}: it holds results of other options ({'; '.join(changed)}); {remedy}")
+
+
+def differing(was: Mapping[str, Any], now: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Say how options differ, those within options by their path."""
+    for name in sorted({*was, *now}):
+        one, other = was.get(name), now.get(name)
+        if not (isinstance(one, dict) and isinstance(other, dict)):
+            if one != other:
+                yield f"{path}{name} was {one} and is {other}"
+        elif one.keys() != other.keys():
+            yield f"{path}{name} was {', '.join(one)} and is {', '.join(other)}"
+        else:
+            yield from differing(one, other, f"{path}{name}: ")
+
+
+def place(path: Path) -> str:
+    """What options call a file or folder: its name, and a digest of where it lies, which tells others nothing."""
+    return f"{path.resolve().name} ({hashlib.sha256(bytes(path.resolve())).hexdigest()[:8]})"

@@ -1,4 +1,4 @@
-"""Small pictures for the report's list of images, made while the image is in memory."""
+"""Small pictures for the reports, made while the image is in memory."""
 
 from __future__ import annotations
 
@@ -15,13 +15,19 @@ SIDE_PX = 72
 LISTED_IMAGES = 2000
 
 
-def thumbnail(image: Tensor) -> str:
-    """Reduce (3,H,W) in [0,1] to at most 72 px; about 1 KB, as the source of an <img>."""
+def thumbnail(image: Tensor, side_px: int = SIDE_PX, quality: int = 60) -> str:
+    """Reduce an image and write it as the source of an <img>.
+
+    Args:
+        image: (3,H,W) in [0,1].
+        side_px: greatest height and width; 72 px take about 1 KB.
+        quality: of WebP, up to 100.
+    """
     height, width = image.shape[-2:]
-    factor = min(SIDE_PX / max(height, width), 1)
+    factor = min(side_px / max(height, width), 1)
     size = max(round(height * factor), 1), max(round(width * factor), 1)
     small = functional.interpolate(image[None], size=size, mode="area")[0]
     pixels = (small.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "webp", quality=60)
+    Image.fromarray(pixels).save(buffer, "webp", quality=quality)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -19,6 +19,7 @@ from ..errors import ImageError, MissingInputError, UsageError
 from ..integrations.metric import Metric
 
 LEAST_IMAGES = 5
+OWN_REFERENCE = "it is its own reference, which a metric ranks first without merit"
 
 
 class Result(NamedTuple):
@@ -29,7 +30,8 @@ class Result(NamedTuple):
         metric: name.
         score: in the metric's own direction, rounded as tables write it; None where there is none.
         reason: why there is none.
-        left_out: whether the set lacks what the metric needs, which is no failure.
+        left_out: whether it is not to have one, which is no failure: the set lacks what the metric needs, or the image
+            is its own reference.
     """
 
     row: Row
@@ -117,8 +119,8 @@ def score_table(
         track: wraps the rows to show progress.
 
     Returns:
-        One result an image and metric, in the table's order, then those of listed images that are not there; what
-        cannot be scored has its reason.
+        One result an image and metric, in the table's order, then those of listed images that are not there, or are
+        their own reference; what has no score has its reason.
     """
     results = []
     # References are shared by neighbouring rows.
@@ -130,14 +132,15 @@ def score_table(
             if path is not None and (name == "restored" or name in needed):
                 images[name] = _read(read, path)
         results += [_judge(row, metric, images) for metric in metrics.values()]
-    return results
+    own = ((row, metric) for row in table.references for metric in metrics)
+    return results + [Result(row, metric, None, OWN_REFERENCE, left_out=True) for row, metric in own]
 
 
 def _read(read: Callable[[Path], Tensor], path: Path) -> Tensor | str:
     try:
         return read(path)
     except ImageError as error:
-        return str(error)
+        return str(error).replace(str(path), path.name)  # results hold no path of the machine
 
 
 def _judge(row: Row, metric: Metric, images: Mapping[str, Tensor | str]) -> Result:

@@ -12,12 +12,13 @@ from ..data.labels import LabelTable
 from ..data.votes import Vote
 from ..integrations.metric import Metric
 from ..metrics.correlation import agreement, srcc, within_contents
+from ..metrics.intervals import CONFIDENCE
+from ..metrics.multiplicity import ranks_of
 from ..metrics.resampling import LEAST_UNITS, Unit, resampled
-from ..metrics.swapping import ranks_of, swap_test, verdict
+from ..metrics.swapping import swap_test, verdict
 from ..metrics.votes import vote_agreement
 from .benchmark import LEAST_IMAGES, Result, Scored, in_common
 
-CONFIDENCE = 0.95
 FEW_IMAGES = 50
 # The example of the warning, and the width of its interval.
 EXAMPLE, NORMAL = 0.8, 1.96
@@ -32,7 +33,7 @@ def summarise(
     resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Everything that is said of the metrics on a set, as plain values; undefined figures are None.
+    """Everything that is said of the metrics on a set, the best first, as plain values; undefined figures are None.
 
     Args:
         table: the set.
@@ -47,7 +48,7 @@ def summarise(
         ImageError: fewer than five images were scored by every metric.
     """
     scored = in_common(table, metrics, results)
-    contents = [row.content for row in scored.rows]
+    names, contents = table.names(), [row.content for row in scored.rows]
     sure = resampled(scored.scores, scored.mos, contents, unit, CONFIDENCE, resamples, seed)
     pairs = swap_test(scored.scores, scored.mos, contents, unit, seed)
     units = len(contents) if unit == "image" else len(set(contents))
@@ -60,7 +61,7 @@ def summarise(
         "set": {
             "name": table.name,
             "source": table.source,
-            "images": len(table.rows) + len(table.missing),
+            "images": len(table.listed),
             "mos_range": table.mos_range,
             "higher_is_better": table.higher_is_better,
             "notes": table.notes,
@@ -82,20 +83,24 @@ def summarise(
             | {"rank": ranks.get(name)}
             | figures[name]
             | {"intervals": sure.intervals[name], "by_distortion": _by_distortion(scored, name)}
-            | ({"votes": _votes(scored, name, votes)} if votes else {})
-            for name in scored.scores
+            | ({"votes": _votes(scored, name, votes, resamples, seed)} if votes else {})
+            for name in sorted(figures, key=lambda name: _last_if_undefined(figures[name]["srcc"]))
         },
         "pairs": [
             pair._asdict() | dict(zip(("low", "high"), sure.differences[pair.first, pair.second], strict=True))
             for pair in pairs
         ],
         "failures": [
-            {"image": str(result.row.image), "metric": result.metric, "reason": result.reason}
+            {"image": names[result.row.image], "metric": result.metric, "reason": result.reason}
             for result in results
             if result.failed
         ],
     }
     return plain(document)
+
+
+def _last_if_undefined(srcc: float) -> float:
+    return -srcc if math.isfinite(srcc) else math.inf
 
 
 def _contents_within(scored: Scored, contents: Sequence[str]) -> int:
@@ -151,13 +156,14 @@ def _by_distortion(scored: Scored, name: str) -> dict[str, dict[str, float]]:
     return found
 
 
-def _votes(scored: Scored, name: str, votes: Sequence[Vote]) -> dict[str, Any] | None:
+def _votes(scored: Scored, name: str, votes: Sequence[Vote], resamples: int, seed: int) -> dict[str, Any] | None:
     place = {row.image: index for index, row in enumerate(scored.rows)}
     usable = [vote for vote in votes if vote.first in place and vote.second in place]
     if not usable:
         return None
     first, second = (scored.scores[name][[place[getattr(vote, side)] for vote in usable]] for side in Vote._fields[:2])
-    return vote_agreement(first, second, np.array([vote.share_first for vote in usable]))._asdict()
+    shares = np.array([vote.share_first for vote in usable])
+    return vote_agreement(first, second, shares, resamples, seed)._asdict()
 
 
 def plain(value: Any) -> Any:

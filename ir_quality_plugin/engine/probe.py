@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ..errors import ImageError
 from ..integrations.metric import Metric
-from ..metrics.paired import bootstrap_means
+from ..metrics.intervals import mean_interval
+from ..metrics.paired import LEAST_IMAGES
 from .gaming import Attack, Images, ascend, ladder, value
 
 # A range this small, as a share of the scores, is the last bits of single precision.
@@ -142,7 +143,7 @@ def summarise(
             "origin": metrics[name].origin,
             "images": len(own),
             "gain": float(gains.mean()),
-            "gain_interval": bootstrap_means(gains[:, None], seed=attack.seed)[0].tolist() if len(own) > 1 else None,
+            "gain_interval": list(mean_interval(gains, seed=attack.seed)) if len(own) >= LEAST_IMAGES else None,
             "gain_median": float(np.median(gains)),
             "gain_greatest": float(gains.max()),
             "beyond_reference_before": _share_beyond(own, [finding.start for finding in own]),

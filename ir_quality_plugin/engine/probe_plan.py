@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..data.folders import DEGRADED, REFERENCE, pair_folders
-from ..data.images import list_images, read_image
-from ..errors import ImageError, MissingInputError, UsageError
+from ..data.folders import DEGRADED, REFERENCE, RESTORED, Unpaired, pair_folders
+from ..data.images import read_image
+from ..data.results_folder import place
+from ..errors import ImageError, UsageError
 from ..integrations.metric import Metric
+from ..version import __version__
 from .gaming import Attack, Images, has_gradient, prepare
-
-RESTORED = "restored"
 
 
 @dataclass(frozen=True)
@@ -51,49 +51,39 @@ class Subject(NamedTuple):
     files: dict[str, Path]
 
 
-def find_subjects(plan: Plan) -> tuple[list[Subject], list[dict[str, str]]]:
+def find_subjects(plan: Plan) -> tuple[list[Subject], tuple[Unpaired, ...]]:
     """Pair the folders, and take so many images, evenly, of those that have all their partners.
 
     Returns:
-        The images, and those that lack a partner, each with its `image` and `reason`.
+        The images, and everything that has no partner.
 
     Raises:
-        UsageError: no such folder, no image in it, or none that has its partners.
+        UsageError: no such folder, no image in it, two files of one image, or no image that has its partners.
     """
     if not plan.images.is_dir():
         raise UsageError(f"--images {plan.images}: there is no such folder; expected the folder of the images")
-    unpaired: list[dict[str, str]] = []
-    if plan.degraded is None and plan.reference is None:
-        listed = list_images(plan.images)
-        stems = [path.stem for path in listed]
-        found = [Subject(path.stem if stems.count(path.stem) == 1 else path.name, {RESTORED: path}) for path in listed]
-    else:
-        pairing = pair_folders({RESTORED: plan.images}, plan.degraded, plan.reference, plan.match)
-        found = []
-        for image in pairing.images:
-            files = {role: of_role[image] for role, of_role in pairing.files.items() if image in of_role}
-            missing = [role for role in pairing.files if role not in files]
-            if missing:
-                reason = f"there is no {' and no '.join(missing)} file of it"
-                unpaired.append({"image": files[RESTORED].name, "reason": reason})
-            else:
-                found.append(Subject(image, files))
-        if not found:
-            raise UsageError(f"none of the {len(unpaired)} images has all of its partners; {unpaired[0]['reason']}")
+    pairing = pair_folders({RESTORED: plan.images}, plan.degraded, plan.reference, plan.match)
+    found = []
+    for image in pairing.images:
+        files = {role: of_role[image] for role, of_role in pairing.files.items() if image in of_role}
+        if len(files) == len(pairing.files):
+            found.append(Subject(image, files))
+    if not found:
+        first = pairing.unpaired[0]
+        raise UsageError(
+            f"no image of {plan.images} has all of its partners; the first, {first.file} ({first.folder}): "
+            f"{first.reason}; say how the names differ with --match"
+        )
     step = max(len(found) / plan.limit, 1)
-    return [found[int(index * step)] for index in range(min(plan.limit, len(found)))], unpaired
+    return [found[int(index * step)] for index in range(min(plan.limit, len(found)))], pairing.unpaired
 
 
 def check_metrics(metrics: Mapping[str, Metric], plan: Plan, subjects: Sequence[Subject], device: str) -> None:
-    """Say before the run what a metric cannot do without: the clean images, and a gradient.
+    """Say before the run which metric cannot be driven up.
 
     Raises:
-        MissingInputError: no clean images are given.
         UsageError: metrics through which no gradient reaches the first image that can be read.
     """
-    missing = [name for name, metric in metrics.items() if metric.needs == REFERENCE]
-    if missing and plan.reference is None:
-        raise MissingInputError(f"clean images are needed for {', '.join(missing)}; pass --reference DIR")
     images = next(_readable(subjects, plan, device), None)
     flat = [name for name, metric in metrics.items() if images and not _climbable(metric, images, plan.attack)]
     if flat:
@@ -132,11 +122,11 @@ def options_of(plan: Plan, metrics: Mapping[str, Metric]) -> dict[str, Any]:
     """What the results depend on, by plain names."""
     folders = {"images": plan.images, DEGRADED: plan.degraded, REFERENCE: plan.reference}
     return {
-        **{name: None if folder is None else str(folder) for name, folder in folders.items()},
+        "version": __version__,
+        **{name: folder and place(folder) for name, folder in folders.items()},
         **asdict(plan.attack),
         "side_px": plan.side_px,
         "limit": plan.limit,
         "match": dict(plan.match),
-        "metrics": list(metrics),
-        **{f"origin of {name}": metric.origin for name, metric in metrics.items()},
+        "metrics": {name: metric.about for name, metric in metrics.items()},
     }

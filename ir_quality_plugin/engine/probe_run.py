@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,13 +13,15 @@ from typing import Any, NamedTuple
 import torch
 from PIL import Image
 
+from ..checkpoints.table_file import write_table
 from ..checkpoints.write import whole
+from ..data.folders import DEGRADED, RESTORED, Unpaired
 from ..data.results_folder import forget, held
 from ..errors import ImageError
 from ..integrations.metric import Metric
 from ..models.card import RANDOM
 from .probe import Finding, judged, probe, summarise
-from .probe_plan import RESTORED, Plan, Subject, check_metrics, find_subjects, options_of, read_subject
+from .probe_plan import Plan, Subject, check_metrics, find_subjects, options_of, read_subject
 
 COLUMNS = ("image", "metric", "start", "gamed", "natural_range", "gain", "gradient_l1", "picture", "reason")
 # Fewer images than this say little of others.
@@ -139,7 +140,7 @@ def save(image: torch.Tensor, out: Path, name: str) -> str:
 
 
 def describe(
-    plan: Plan, metrics: Mapping[str, Metric], probed: Sequence[Probed], unpaired: list[dict[str, str]]
+    plan: Plan, metrics: Mapping[str, Metric], probed: Sequence[Probed], unpaired: Sequence[Unpaired]
 ) -> dict[str, Any]:
     """The summary, as JSON holds it."""
     findings: dict[str, list[Finding]] = {name: [] for name in metrics}
@@ -158,22 +159,32 @@ def describe(
             if isinstance(said, str)
         ]
     said = summarise(metrics, {name: own for name, own in findings.items() if own}, others, plan.attack)
-    count = len({row["image"] for row, _, _ in probed})
+    taken = {
+        name: frozenset(row["image"] for row, found, _ in probed if found and row["metric"] == name) for name in said
+    }
+    count = len(frozenset().union(*taken.values()))
     return {
         "attack": asdict(plan.attack),
         "images": count,
         "side_px": plan.side_px,
-        "degraded": "each image reduced four times" if plan.degraded is None else "given",
+        "degraded": "each restored image, reduced four times" if plan.degraded is None else "given",
         "reference": "none" if plan.reference is None else "given",
         "metrics": said,
-        "notes": notes_on(metrics, said, count, len(unpaired)),
+        "notes": notes_on(plan, metrics, said, taken, unpaired),
         "failures": failures,
-        "unpaired": unpaired,
+        "unpaired": [{"folder": one.folder, "file": one.file, "reason": one.reason} for one in unpaired],
     }
 
 
-def notes_on(metrics: Iterable[str], said: Mapping[str, Mapping[str, Any]], images: int, unpaired: int) -> list[str]:
+def notes_on(
+    plan: Plan,
+    metrics: Mapping[str, Metric],
+    said: Mapping[str, Mapping[str, Any]],
+    taken: Mapping[str, frozenset[str]],
+    unpaired: Sequence[Unpaired],
+) -> list[str]:
     """What a reader must know before trusting the numbers."""
+    images = len(frozenset().union(*taken.values()))
     notes = [f"{name}: random weights, whose gains mean nothing" for name in said if said[name]["origin"] == RANDOM]
     notes += [f"{name} could not be probed on any image" for name in metrics if name not in said]
     if images < FEW:
@@ -181,16 +192,18 @@ def notes_on(metrics: Iterable[str], said: Mapping[str, Mapping[str, Any]], imag
             f"{images} image{'s are' if images > 1 else ' is'} few: gains vary from picture to picture; take {FEW} or "
             "more before metrics are compared"
         )
-    if len({own["images"] for own in said.values()}) > 1 or any(own["images"] < images for own in said.values()):
+    if plan.degraded is None and any(metric.needs == DEGRADED for metric in metrics.values()):
+        notes.append(
+            "no degraded inputs were given: each restored image, reduced four times (bicubic), stands in for its own"
+        )
+    if len(set(taken.values())) > 1:
         notes.append("metrics were probed on different images, since some failed: compare them with care")
     if unpaired:
-        notes.append(f"{unpaired} image{'s lack' if unpaired > 1 else ' lacks'} a partner, left out")
+        counted = "1 file or partner is" if len(unpaired) == 1 else f"{len(unpaired)} files or partners are"
+        notes.append(f"{counted} unpaired; an image without all of its partners is left out")
     return notes
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write one row an image and metric, failures with their reason."""
-    with whole(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_table(path, COLUMNS, ([row.get(column, "") for column in COLUMNS] for row in rows))

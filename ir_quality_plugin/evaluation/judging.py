@@ -10,14 +10,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..data.folders import DEGRADED, REFERENCE
-from ..data.score_table import DIGITS
+from ..data.folders import DEGRADED, REFERENCE, RESTORED
+from ..data.score_table import rounded
 from ..errors import ImageError, ImageMemoryError
 from ..integrations.metric import Metric
 from ..nn.memory import ran_out_of_memory
 from .tiles import score_by_tiles, tiles_of
 
-RESTORED = "restored"
 Read = Mapping[str, Tensor | ImageError]
 """What was read for one file, by "restored", "degraded", "reference": the pixels (3,H,W), or why there are none."""
 
@@ -48,6 +47,7 @@ class Judgement:
         factor: by which the degraded image is smaller; 0 where it is unknown or no whole number.
         unchecked: whether a scale was asked for that could not be checked, without a readable degraded image.
         tiles: number of tiles that the image was scored by.
+        grey: whether the image has no colour, and one that it is judged against has.
     """
 
     scores: dict[str, float] = field(default_factory=dict)
@@ -56,6 +56,7 @@ class Judgement:
     factor: int = 0
     unchecked: bool = False
     tiles: int = 1
+    grey: bool = False
 
 
 def judge(
@@ -85,13 +86,14 @@ def judge(
         factor=factor,
         unchecked=bool(scale) and not isinstance(degraded, Tensor),
         tiles=len(tiles) if any(metric.tiled for metric in metrics) else 1,
+        grey=_is_grey(restored) and not all(_is_grey(pixels) for pixels in read.values() if isinstance(pixels, Tensor)),
     )
     placed: dict[str, Tensor] = {}
     for metric in metrics:
         if metric.needs and metric.needs not in item.files:
             result.missing[metric.name] = f"there is no {metric.needs} file of this image"
             continue
-        obstacle = _obstacle(metric, read, factor)
+        obstacle = _obstacle(metric, restored, read, factor)
         if obstacle:
             result.failures[metric.name] = obstacle
             continue
@@ -106,20 +108,16 @@ def judge(
             result.failures[metric.name] = f"{error}: lower --tile-px"
         except ImageError as error:
             result.failures[metric.name] = str(error)
-        except (RuntimeError, MemoryError) as error:  # concerns this image alone as far as anyone knows
-            result.failures[metric.name] = _breakdown(error, restored)
+        except (RuntimeError, MemoryError) as error:  # of the pixels' way to the device
+            if not ran_out_of_memory(error):
+                raise
+            result.failures[metric.name] = f"{device} ran out of memory on {_size(restored)} pixels (HxW)"
         else:
             if math.isfinite(score):
-                result.scores[metric.name] = float(f"{score:.{DIGITS}g}")  # once: all that follows sees the same value
+                result.scores[metric.name] = rounded(score)  # once: all that follows sees the same value
             else:
                 result.failures[metric.name] = f"the score is {score}; look at the image and the weights"
     return result
-
-
-def _breakdown(error: RuntimeError | MemoryError, restored: Tensor) -> str:
-    if ran_out_of_memory(error):
-        return f"ran out of memory on {_size(restored)} pixels (HxW); lower --tile-px"
-    return f"broke on {_size(restored)} pixels (HxW): {next(iter(str(error).splitlines()), type(error).__name__)}"
 
 
 def factor_of(restored: Tensor, degraded: Tensor) -> int:
@@ -128,21 +126,23 @@ def factor_of(restored: Tensor, degraded: Tensor) -> int:
     return factor if restored.shape[-2:] == tuple(factor * side for side in degraded.shape[-2:]) else 0
 
 
-def _obstacle(metric: Metric, read: Read, factor: int) -> str | None:
+def _obstacle(metric: Metric, restored: Tensor, read: Read, factor: int) -> str | None:
     """Why a metric cannot even be asked."""
     if metric.needs is None:
         return None
-    guide, restored = read[metric.needs], read[RESTORED]
+    guide = read[metric.needs]
     if isinstance(guide, ImageError):
         return str(guide)
-    if isinstance(restored, ImageError):
-        return str(restored)
     sizes = f"{metric.needs} is {_size(guide)} and restored {_size(restored)} pixels (HxW)"
     if metric.needs == REFERENCE and metric.aligned and guide.shape != restored.shape:
         return f"{sizes}; expected the same size; crop one of them"
     if metric.needs == DEGRADED and not factor:
         return f"{sizes}; expected the same size, or the degraded one smaller by a whole factor; crop one of them"
     return None
+
+
+def _is_grey(image: Tensor) -> bool:
+    return all(bool((image[0] == channel).all()) for channel in image[1:])
 
 
 def _size(image: Tensor) -> str:

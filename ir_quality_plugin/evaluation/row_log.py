@@ -9,10 +9,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..checkpoints.write import whole
+from ..data.results_folder import differing
 from ..errors import CheckpointError, UsageError
 from .judging import Item
 
-FORMAT = 2
+FORMAT = 3
 State = list[int] | None
 Stamp = list[list[Any]]
 
@@ -54,10 +55,10 @@ class RowLog:
             earlier = json.loads(self.header.read_text())
         except ValueError as error:
             raise CheckpointError(f"{self.header} is damaged ({error}); begin anew with --restart") from error
-        differing = list(_differing(earlier, self.options))
-        if differing:
+        changed = list(differing(earlier, self.options))
+        if changed:
             raise UsageError(
-                f"{self.folder.parent} holds a run with other options: {'; '.join(differing)}; expected the "
+                f"{self.folder.parent} holds a run with other options: {'; '.join(changed)}; expected the "
                 "same ones to go on; choose another --out, or begin anew with --restart"
             )
 
@@ -132,16 +133,3 @@ def stamp(item: Item, roles: Sequence[str], states: Mapping[Path, State] | None 
     """
     files = [(role, item.files[role]) for role in roles if role in item.files]
     return [[role, path.name, state_of(path) if states is None else states[path]] for role, path in files]
-
-
-def _differing(was: Mapping[str, Any], now: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """Say how options differ, those within options by their path."""
-    for name in sorted({*was, *now}):
-        one, other = was.get(name), now.get(name)
-        if not (isinstance(one, dict) and isinstance(other, dict)):
-            if one != other:
-                yield f"{path}{name} was {one} and is {other}"
-        elif one.keys() != other.keys():
-            yield f"{path}{name} was {', '.join(one)} and is {', '.join(other)}"
-        else:
-            yield from _differing(one, other, f"{path}{name}: ")

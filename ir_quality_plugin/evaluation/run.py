@@ -15,14 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.folders import DEGRADED, REFERENCE, Pairing
-from ..data.results_folder import held
+from ..data.folders import DEGRADED, REFERENCE, RESTORED, Pairing
+from ..data.results_folder import forget, held
 from ..data.score_table import ScoreTable
 from ..data.thumbnails import LISTED_IMAGES, thumbnail
 from ..errors import QualityPluginError
 from ..integrations.metric import Metric, build_metrics
 from ..version import __version__
-from .judging import RESTORED, Item, judge
+from .judging import Item, judge
 from .progress import followed
 from .reading import read_ahead
 from .row_log import RowLog, stamp
@@ -61,9 +61,10 @@ class Evaluated:
         factors: number of files by the factor of their degraded input; 0 where it is no whole number.
         tiled: number of files that were scored by tiles.
         thumbnails: by image, as the source of an <img>; of the images that the page lists.
-        scored_now: number of files that this session scored; the others stood in the log.
+        scored_now: number of files that this session scored, without those that failed; the others stood in the log.
         seconds: of this session's scoring.
         unchecked: number of files whose scale was asked for and could not be checked.
+        grey: (image, method) of the files without colour whose degraded or clean image has colour.
     """
 
     table: ScoreTable
@@ -74,6 +75,7 @@ class Evaluated:
     scored_now: int = 0
     seconds: float = 0.0
     unchecked: int = 0
+    grey: tuple[tuple[str, str], ...] = ()
 
 
 def _silent(line: str) -> None:
@@ -118,6 +120,8 @@ def evaluate(
     log = RowLog(out / ROWS, options_of(plan, metrics))
     with held(out, COMMAND) if state.is_main_process else nullcontext():
         if state.is_main_process:
+            if restart:
+                forget(out)
             log.prepare(restart)
         state.wait_for_everyone()
         items, roles = items_of(plan.pairing), roles_of(plan, metrics)
@@ -132,7 +136,7 @@ def evaluate(
         session.score(left, say)
         state.wait_for_everyone()
         seconds = time.perf_counter() - began
-        yield collect(items, plan, metrics, roles, log, len(left), seconds) if state.is_main_process else None
+        yield collect(items, plan, metrics, roles, log, left, seconds) if state.is_main_process else None
 
 
 def options_of(plan: Plan, metrics: Sequence[Metric]) -> dict[str, Any]:
@@ -230,6 +234,7 @@ class Session:
                         "missing": judgement.missing,
                         "factor": judgement.factor,
                         "unchecked": judgement.unchecked,
+                        "grey": judgement.grey,
                         "tiles": judgement.tiles,
                         "files": files,
                         "thumbnail": picture,
@@ -243,7 +248,7 @@ def collect(
     metrics: list[Metric],
     roles: Sequence[str],
     log: RowLog,
-    scored_now: int,
+    left: Sequence[Item],
     seconds: float,
 ) -> Evaluated:
     """Put the rows of the present items together, the newest of each.
@@ -256,7 +261,7 @@ def collect(
     rows = {image: row for row, image in enumerate(table.images)}
     columns = {method: column for column, method in enumerate(table.methods)}
     wanted = {(item.image, item.method): stamp(item, roles) for item in items}
-    found: dict[tuple[str, str], tuple[int, int, bool]] = {}
+    found: dict[tuple[str, str], dict[str, Any]] = {}
     listed, pictures = set(pairing.images[:LISTED_IMAGES]), dict[str, tuple[int, str]]()
     for row in log.read():
         place = row["image"], row["method"]
@@ -269,7 +274,7 @@ def collect(
             for name in names:
                 reasons.pop((name, *place), None)
             reasons.update({(name, *place): reason for name, reason in own.items()})
-        found[place] = row["factor"], row["tiles"], row["unchecked"]
+        found[place] = {name: row[name] for name in ("factor", "tiles", "unchecked", "grey")}
         # The first method's, in whatever order they were scored.
         if row["thumbnail"] and place[0] in listed and at[1] <= pictures.get(place[0], at[1:])[0]:
             pictures[place[0]] = at[1], row["thumbnail"]
@@ -278,13 +283,15 @@ def collect(
             f"{len(items) - len(found)} of {len(items)} files have no row in {log.folder}, or changed while they "
             "were scored; call it again to go on"
         )
+    failed = set(table.failed_files())
     return Evaluated(
         table,
         metrics,
-        dict(sorted(Counter(factor for factor, _, _ in found.values()).items())),
-        sum(tiles > 1 for _, tiles, _ in found.values()),
+        dict(sorted(Counter(row["factor"] for row in found.values()).items())),
+        sum(row["tiles"] > 1 for row in found.values()),
         {image: picture for image, (_, picture) in pictures.items()},
-        scored_now,
+        sum((item.image, item.method) not in failed for item in left),
         seconds,
-        sum(unchecked for _, _, unchecked in found.values()),
+        sum(row["unchecked"] for row in found.values()),
+        tuple(place for place in wanted if found[place]["grey"]),
     )

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..data.folders import RULE, Pairing
-from ..data.score_table import DIGITS
+from ..data.folders import Pairing
+from ..data.score_table import rounded
 from ..integrations.metric import Metric
 from ..metrics.intervals import CONFIDENCE, RESAMPLES
 from ..metrics.paired import (
@@ -23,12 +23,11 @@ from ..metrics.paired import (
     duels,
     rank,
 )
-from ..models.card import RANDOM
 from ..version import __version__
+from .notes import notes_on
 from .run import Evaluated
 
 SEED = 0
-FEW = 20
 
 
 def summarise(found: Evaluated, pairing: Pairing, folders: Mapping[str, Path], scale: int | None) -> dict[str, Any]:
@@ -87,10 +86,11 @@ def summarise(found: Evaluated, pairing: Pairing, folders: Mapping[str, Path], s
                 "unchecked_files": found.unchecked,
             },
             "tiled_files": found.tiled,
+            "grey_files": [{"image": image, "method": method} for image, method in found.grey],
             "failures": failures,
             "missing": missing,
             "unpaired": unpaired,
-            "notes": _notes(found, metrics, unpaired, failures, scale),
+            "notes": notes_on(found, metrics, len(unpaired), scale),
         }
     )
 
@@ -148,59 +148,6 @@ def _of_pair(duel: Duel) -> dict[str, Any]:
     }
 
 
-def _notes(
-    found: Evaluated, metrics: Mapping[str, Any], unpaired: list[Any], failures: list[Any], scale: int | None
-) -> list[str]:
-    """What a reader must know before trusting the numbers."""
-    notes = []
-    table = found.table
-    if failures:
-        notes.append(
-            f"{len(table.failed_files())} of {int(table.present.sum())} files have no score by at least one metric; "
-            "they are left out of that metric's numbers."
-        )
-    if table.missing:
-        lacking = len({(image, method) for _, image, method in table.missing})
-        notes.append(
-            f"{lacking} files lack the partner that a metric needs; they are left out of that metric's numbers."
-        )
-    if found.unchecked:
-        notes.append(
-            f"--scale {scale} could not be checked on {found.unchecked} files: their degraded image is missing, or "
-            "cannot be read."
-        )
-    unranked = sorted(
-        {method for about in metrics.values() for method, one in about["methods"].items() if one.get("rank", 0) is None}
-    )
-    if unranked and len(table.methods) > 1:
-        notes.append(
-            f"{', '.join(unranked)}: not ranked by every metric. Ranks compare on the images that all ranked methods "
-            f"have; it takes {LEAST_IMAGES} of them, and half as many scores as the best covered method has."
-        )
-    if unpaired:
-        notes.append(f"{len(unpaired)} files or partners are unpaired. Names are paired by {RULE}, or by --match.")
-    if len(table.images) < FEW:
-        notes.append(
-            f"{len(table.images)} images are few: intervals are rough below about {FEW}, and with fewer than "
-            f"{LEAST_IMAGES} shared images no method is called better."
-        )
-    random = [metric.name for metric in found.metrics if metric.about.get("weights") == RANDOM]
-    if random:
-        notes.append(f"{', '.join(random)}: random weights, whose scores mean nothing.")
-    factors = {factor: count for factor, count in found.factors.items() if factor}
-    if len(factors) > 1 and scale is None:
-        kinds = ", ".join(f"{count} files {factor} times" for factor, count in factors.items())
-        notes.append(f"Restored images differ in scale: {kinds} the degraded size; --scale N checks it.")
-    if found.tiled:
-        notes.append(f"{found.tiled} large files were scored by tiles: the mean over tiles, weighted by area.")
-    if any(np.ptp(np.isfinite(scores).sum(axis=0)) for scores in table.scores):
-        notes.append(
-            "Methods have scores of different images: means are over each method's own, differences over those that "
-            "both have. Trust the differences."
-        )
-    return notes
-
-
 def _rounded(value: Any) -> Any:
     """Numbers with six digits, what is no number as None."""
     if isinstance(value, dict):
@@ -208,5 +155,5 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, list):
         return [_rounded(entry) for entry in value]
     if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
+        return rounded(value) if math.isfinite(value) else None
     return value

@@ -1,12 +1,10 @@
-"""The table of scores as a file that any program reads."""
+"""The table of scores as a file."""
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 
-from ..checkpoints.write import whole
+from ..checkpoints.table_file import write_table
 from ..data.score_table import COLUMNS, ScoreTable
 
 
@@ -20,10 +18,4 @@ def write_scores(path: Path, table: ScoreTable) -> Path:
     Raises:
         CheckpointError: the file cannot be written.
     """
-    # A file's name may hold bytes that are no text: they are written as they are.
-    with whole(path) as unfinished, unfinished.open("wb") as binary:
-        file = io.TextIOWrapper(binary, encoding="utf-8", errors="surrogateescape", newline="", write_through=True)
-        lines = csv.writer(file, lineterminator="\n")
-        lines.writerow(COLUMNS)
-        lines.writerows(table.rows())
-    return path
+    return write_table(path, COLUMNS, table.rows())

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..catalog import load_scorer
 from ..checkpoints.read import digest
-from ..errors import ImageError, ImageMemoryError, MissingInputError
+from ..errors import ImageError, ImageMemoryError, MissingInputError, QualityPluginError
 from ..nn.memory import ran_out_of_memory
 from ..nn.pixels import check_images
 from ..scorers.frozen import Frozen
@@ -23,8 +23,10 @@ from .pyiqa_loss import build_metric
 
 # The score of an image is that of the mean squared error over all of its pixels.
 OF_SQUARED_ERROR = ("psnr", "psnry")
-# What pyiqa's metrics raise over images that they cannot take.
-STUMBLES = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+# What metrics, pyiqa's above all, raise over images that they cannot take.
+STUMBLES = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError,
+)  # fmt: skip
 
 
 class Metric(ABC):
@@ -75,21 +77,24 @@ class Metric(ABC):
         Raises:
             MissingInputError: without what it judges against.
             ImageMemoryError: the device has too little memory for them.
-            ImageError: images that it cannot score: type, shape, size.
+            ImageError: images that it cannot score: type, shape, size, or whatever it stumbles over.
         """
         guide = {"degraded": degraded, "reference": reference}[self.needs] if self.needs else None
         if self.needs and guide is None:
             raise MissingInputError(f"{self.name} was given no {self.needs} image; pass {self.needs}=")
         try:
             return self._score(restored, guide)
-        except (RuntimeError, MemoryError) as error:
-            if not ran_out_of_memory(error):
-                raise
-            height, width = restored.shape[-2:]
-            raise ImageMemoryError(
-                f"{self.name}: {restored.device} ran out of memory on {height}x{width} pixels (HxW); score smaller "
-                "tiles or crops, or elsewhere"
-            ) from error
+        except QualityPluginError:
+            raise
+        except STUMBLES as error:
+            size = "{}x{} pixels (HxW)".format(*restored.shape[-2:])
+            if ran_out_of_memory(error):
+                raise ImageMemoryError(
+                    f"{self.name}: {restored.device} ran out of memory on {size}; score smaller tiles or crops, or "
+                    "elsewhere"
+                ) from error
+            reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+            raise ImageError(f"{self.name} cannot score {size}: {reason}") from error
 
     @abstractmethod
     def _score(self, restored: Tensor, guide: Tensor | None) -> Tensor:
@@ -160,15 +165,8 @@ class PyiqaMetric(Metric):
                 f"{self.name} compares aligned images"
             )
         against = [] if guide is None else [guide.float()]
-        try:
-            with torch.autocast(restored.device.type, enabled=False):
-                score = self._metric.network(restored.float(), *against)
-        except STUMBLES as error:
-            if ran_out_of_memory(error):
-                raise
-            height, width = restored.shape[-2:]
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise ImageError(f"pyiqa's {self.name} cannot score {height}x{width} pixels (HxW): {reason}") from error
+        with torch.autocast(restored.device.type, enabled=False):
+            score = self._metric.network(restored.float(), *against)
         return (score[0] if isinstance(score, tuple) else score).reshape(len(restored), -1).mean(dim=1)
 
 

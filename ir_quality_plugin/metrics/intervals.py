@@ -11,58 +11,62 @@ RESAMPLES = 2000
 CELLS = 4_000_000
 
 
-def mean_interval(values: np.ndarray, confidence: float = CONFIDENCE, seed: int = 0) -> tuple[float, float]:
+def mean_interval(
+    values: np.ndarray, confidence: float = CONFIDENCE, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[float, float]:
     """The bootstrap interval of one mean; of paired differences, the interval of the mean difference.
 
     Args:
         values: (N,), one an image.
         confidence: of the two-sided interval, in (0,1).
+        resamples: how many.
         seed: of the resampling.
 
     Returns:
         (low, high) in the values' unit, as `bootstrap_means` has them; equal for a single value, which says nothing of
         noise.
     """
-    ((low, high),) = bootstrap_means(np.asarray(values, dtype=np.float64)[:, None], confidence, seed=seed)
+    ((low, high),) = bootstrap_means(np.asarray(values, dtype=np.float64)[:, None], confidence, resamples, seed)
     return float(low), float(high)
 
 
 def bootstrap_means(
-    values: np.ndarray, confidence: float = CONFIDENCE, resamples: int = RESAMPLES, seed: int = 0
+    values: np.ndarray, confidence: float = CONFIDENCE, resamples: int = RESAMPLES, seed: int = 0, least: int = 1
 ) -> np.ndarray:
-    """Percentile bootstrap intervals of column means; all columns see the same resampled images.
+    """Percentile bootstrap intervals of column means.
 
-    The percentiles are taken further out for few images, so that a normal sample gets Student's interval.
+    A column draws from its own images alone: what others have scores of does not move its interval. Columns of the same
+    images see the same resamples. The percentiles are taken further out for few images, so that a normal sample gets
+    Student's interval.
 
     Args:
         values: (N,C), a row an image; NaN where there is none, left out of its column.
         confidence: of the two-sided intervals, in (0,1).
         resamples: how many.
         seed: of the resampling.
+        least: values that it takes for an interval.
 
     Returns:
-        (C,2), low and high; NaN for a column without values.
+        (C,2), low and high; NaN for a column of fewer values.
 
     Source: Hesterberg, What Teachers Should Know About the Bootstrap, 2015: the expanded percentile interval.
     """
-    known = np.isfinite(values)
-    counts = known.sum(axis=0)
-    filled, known = np.where(known, values, 0.0), known.astype(np.float64)
-    draw = np.random.default_rng(seed)
-    means = np.empty((resamples, values.shape[1]))
-    at_once = max(CELLS // max(len(values), 1), 1)
-    with np.errstate(invalid="ignore"):
-        for start in range(0, resamples, at_once):
-            rows = min(at_once, resamples - start)
-            times = _times_drawn(draw, rows, len(values))
-            means[start : start + rows] = (times @ filled) / (times @ known)
     bounds = np.full((values.shape[1], 2), np.nan)
-    for column, (found, count) in enumerate(zip(means.T, counts, strict=True)):
-        found = found[np.isfinite(found)]  # a resample may miss all of few known images
-        if len(found):
-            tail = _tail(int(count), confidence)
-            bounds[column] = np.quantile(found, [tail, 1 - tail])
+    patterns, pattern_of = np.unique(np.isfinite(values), axis=1, return_inverse=True)
+    for number, known in enumerate(patterns.T):
+        count, columns = int(known.sum()), np.flatnonzero(pattern_of.ravel() == number)
+        if count >= max(least, 1):
+            tail = _tail(count, confidence)
+            means = _resampled_means(values[known][:, columns], resamples, np.random.default_rng(seed))
+            bounds[columns] = np.quantile(means, [tail, 1 - tail], axis=0).T
     return bounds
+
+
+def _resampled_means(values: np.ndarray, resamples: int, draw: np.random.Generator) -> np.ndarray:
+    """The column means (R,C) of R resamples of rows of (N,C)."""
+    at_once = max(CELLS // len(values), 1)
+    times = (_times_drawn(draw, min(at_once, resamples - start), len(values)) for start in range(0, resamples, at_once))
+    return np.concatenate([drawn @ values for drawn in times]) / len(values)
 
 
 def _times_drawn(draw: np.random.Generator, rows: int, images: int) -> np.ndarray:

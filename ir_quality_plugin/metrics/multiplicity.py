@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Protocol
+
 import numpy as np
 
 
@@ -19,3 +22,30 @@ def holm(p: np.ndarray) -> np.ndarray:
     adjusted = np.full(len(p), np.nan)
     adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1)
     return adjusted
+
+
+class Compared(Protocol):
+    """Two that were compared."""
+
+    @property
+    def first(self) -> str:
+        """Name of one."""
+
+    @property
+    def second(self) -> str:
+        """Name of the other."""
+
+    @property
+    def better(self) -> str | None:
+        """Name of the one that is surely better; None where neither is."""
+
+
+def ranks_of(names: Iterable[str], pairs: Iterable[Compared]) -> dict[str, int]:
+    """Rank by pairs: one more than the number of those that are surely better, so that ties share a rank.
+
+    Args:
+        names: of what is ranked.
+        pairs: every two of them.
+    """
+    beaten = [pair.second if pair.better == pair.first else pair.first for pair in pairs if pair.better is not None]
+    return {name: 1 + beaten.count(name) for name in names}

@@ -11,7 +11,7 @@ from scipy import stats
 
 from ..errors import UsageError
 from .intervals import CELLS, CONFIDENCE, bootstrap_means
-from .multiplicity import holm
+from .multiplicity import holm, ranks_of
 
 # With fewer, even a method that wins on every image may owe it to chance: 2 * 0.5**5 > 0.05.
 LEAST_IMAGES = 6
@@ -26,9 +26,9 @@ class Distribution:
     Attributes:
         count: images with a score.
         mean: of them.
-        interval: (low, high) of the mean, by bootstrap over images.
+        interval: (low, high) of the mean, by bootstrap over images; NaN below six.
         std: spread, with N - 1.
-        quantiles: at 5, 25, 50, 75 and 95 %.
+        quantiles: at 5, 25, 50 (the median), 75 and 95 %.
     """
 
     count: int
@@ -36,11 +36,6 @@ class Distribution:
     interval: tuple[float, float]
     std: float
     quantiles: tuple[float, float, float, float, float]
-
-    @property
-    def median(self) -> float:
-        """The middle score."""
-        return self.quantiles[2]
 
 
 @dataclass(frozen=True)
@@ -52,11 +47,11 @@ class Duel:
         second: name of another.
         count: shared images.
         difference: mean advantage of the first, in the metric's unit.
-        interval: (low, high) of it, by paired bootstrap over images.
+        interval: (low, high) of it, by paired bootstrap over images; NaN below six.
         won: images on which the first is better.
         tied: images on which both score alike.
-        p: two-sided, of the paired t-test of no difference; 1 below two images.
-        p_adjusted: for all pairs of methods that were compared (Holm).
+        p: two-sided, of the paired t-test of no difference; NaN below six images.
+        p_adjusted: for all pairs of methods that were compared (Holm); NaN below six images.
     """
 
     first: str
@@ -66,8 +61,8 @@ class Duel:
     interval: tuple[float, float]
     won: int
     tied: int
-    p: float = 1.0
-    p_adjusted: float = 1.0
+    p: float
+    p_adjusted: float
 
     @property
     def share_won(self) -> float:
@@ -96,7 +91,7 @@ def describe_methods(scores: np.ndarray, seed: int = 0) -> list[Distribution | N
     Returns:
         One a method; None where it has no score.
     """
-    bounds = bootstrap_means(scores, seed=seed)
+    bounds = bootstrap_means(scores, seed=seed, least=LEAST_IMAGES)
     described: list[Distribution | None] = []
     for column, (low, high) in zip(scores.T, bounds, strict=True):
         known = column[np.isfinite(column)]
@@ -134,7 +129,8 @@ def duels(scores: np.ndarray, methods: Sequence[str], higher_is_better: bool, se
         some = pairs[start : start + at_once]
         gains = np.stack([sign * (scores[:, first] - scores[:, second]) for first, second in some], axis=1)
         p += [_chance(gain[np.isfinite(gain)]) for gain in gains.T]
-        for (first, second), gain, (low, high) in zip(some, gains.T, bootstrap_means(gains, seed=seed), strict=True):
+        bounds = bootstrap_means(gains, seed=seed, least=LEAST_IMAGES)
+        for (first, second), gain, (low, high) in zip(some, gains.T, bounds, strict=True):
             known = gain[np.isfinite(gain)]
             mean = float(known.mean()) if len(known) else float("nan")
             won, tied = int((known > 0).sum()), int((known == 0).sum())
@@ -143,9 +139,11 @@ def duels(scores: np.ndarray, methods: Sequence[str], higher_is_better: bool, se
 
 
 def _chance(gains: np.ndarray) -> float:
-    """Two-sided p of the t-test of a mean of zero; 1 where nothing varies around it."""
-    if len(gains) < 2 or not np.ptp(gains):
-        return 0.0 if len(gains) > 1 and gains[0] else 1.0
+    """Two-sided p of the t-test of a mean of zero, where all are alike 0 or 1; NaN below six images."""
+    if len(gains) < LEAST_IMAGES:
+        return float("nan")
+    if not np.ptp(gains):
+        return 0.0 if gains[0] else 1.0
     return float(stats.ttest_1samp(gains, 0.0).pvalue)
 
 
@@ -155,10 +153,7 @@ def rank(scores: np.ndarray, methods: Sequence[str], higher_is_better: bool, see
     All are compared on the same images: those that every ranked method has a score of.
 
     Args:
-        scores: (N,M) in the metric's own direction; NaN where there is none.
-        methods: M names.
-        higher_is_better: the metric's direction.
-        seed: of the resampling.
+        scores, methods, higher_is_better, seed: of `duels`.
 
     Returns:
         By method; without those that have scores of fewer than half of the images that the best covered one has. Empty
@@ -170,11 +165,7 @@ def rank(scores: np.ndarray, methods: Sequence[str], higher_is_better: bool, see
     names = [method for method, among in zip(methods, ranked, strict=True) if among]
     if len(common) < LEAST_IMAGES:
         return {}
-    places = dict.fromkeys(names, 1)
-    for duel in duels(common, names, higher_is_better, seed):
-        if duel.better is not None:
-            places[duel.second if duel.better == duel.first else duel.first] += 1
-    return places
+    return ranks_of(names, duels(common, names, higher_is_better, seed))
 
 
 def agreement_of_metrics(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -186,19 +177,32 @@ def agreement_of_metrics(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         Two (K,K): Spearman's correlation over all images and methods, where contents count; and, within images, the
         share of pairs of methods that two metrics order alike less the share that they order oppositely (Kendall's
-        tau-a, mean over images), where contents do not. In [-1,1]; NaN where nothing can be compared.
+        tau-a, its mean over images), where contents do not. In [-1,1]; NaN where nothing can be compared.
     """
-    kinds = len(scores)
-    flat = scores.reshape(kinds, -1)
-    first, second = np.triu_indices(scores.shape[2], 1)
-    orders = np.sign(scores[:, :, first] - scores[:, :, second]).reshape(kinds, -1)
-    overall, within = np.eye(kinds), np.eye(kinds) if len(first) else np.full((kinds, kinds), np.nan)
-    for one, other in combinations(range(kinds), 2):
+    flat = scores.reshape(len(scores), -1)
+    overall = np.eye(len(scores))
+    for one, other in combinations(range(len(scores)), 2):
         shared = np.isfinite(flat[[one, other]]).all(axis=0)
         pair = flat[one, shared], flat[other, shared]
         varied = shared.sum() > 1 and all(np.ptp(side) > 0 for side in pair)
         overall[one, other] = overall[other, one] = stats.spearmanr(*pair)[0] if varied else np.nan
-        alike = orders[one] * orders[other]
-        alike = alike[np.isfinite(alike)]
-        within[one, other] = within[other, one] = alike.mean() if len(alike) else np.nan
-    return overall, within
+    return overall, _order_within_images(scores)
+
+
+def _order_within_images(scores: np.ndarray) -> np.ndarray:
+    """The mean over images of Kendall's tau-a over pairs of methods, (K,K); each image counts once."""
+    kinds, images, methods = scores.shape
+    first, second = np.triu_indices(methods, 1)
+    total, counted = np.zeros((kinds, kinds)), np.zeros((kinds, kinds))
+    at_once = max(CELLS // max(kinds * len(first), 1), 1)  # many methods: some images at a time
+    for start in range(0, images, at_once):
+        some = scores[:, start : start + at_once].transpose(1, 0, 2)
+        orders = np.sign(some[:, :, first] - some[:, :, second])
+        known = np.isfinite(orders)
+        orders[~known] = 0
+        shared = known.astype(float) @ known.transpose(0, 2, 1)
+        total += (orders @ orders.transpose(0, 2, 1) / np.maximum(shared, 1)).sum(axis=0)
+        counted += (shared > 0).sum(axis=0)
+    within = np.where(counted > 0, total / np.maximum(counted, 1), np.nan)
+    np.fill_diagonal(within, 1.0 if len(first) else np.nan)
+    return within

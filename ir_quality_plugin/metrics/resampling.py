@@ -11,7 +11,7 @@ from scipy import stats
 
 from ..errors import UsageError
 from .correlation import logistic_fit, within_contents
-from .intervals import RESAMPLES, mean_interval
+from .intervals import CONFIDENCE, RESAMPLES, mean_interval
 
 Unit = Literal["image", "content"]
 KINDS = ("srcc", "plcc", "plcc_logistic", "krcc", "rmse")
@@ -51,7 +51,7 @@ def resampled(
     mos: np.ndarray,
     contents: Sequence[str],
     unit: Unit = "image",
-    confidence: float = 0.95,
+    confidence: float = CONFIDENCE,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Resampled:
@@ -78,7 +78,7 @@ def resampled(
     drawn = _correlated(scores, mos, _draws(groups, resamples, seed), resamples)
     intervals = {
         name: {kind: _ends(values, confidence) for kind, values in of.items()}
-        | {"srcc_within": _within(scores[name], mos, contents, confidence, seed)}
+        | {"srcc_within": interval_of_units(within_contents(scores[name], mos, contents), confidence, resamples, seed)}
         for name, of in drawn.items()
     }
     pairs = combinations(scores, 2)
@@ -129,6 +129,6 @@ def _ends(values: np.ndarray, confidence: float) -> Interval:
     return float(low), float(high)
 
 
-def _within(scores: np.ndarray, mos: np.ndarray, contents: Sequence[str], confidence: float, seed: int) -> Interval:
-    known = within_contents(scores, mos, contents)
-    return mean_interval(known, confidence, seed) if len(known) >= LEAST_UNITS else NONE
+def interval_of_units(values: np.ndarray, confidence: float, resamples: int, seed: int) -> Interval:
+    """The interval of a mean over units, (N,); none is given below six."""
+    return mean_interval(values, confidence, resamples, seed) if len(values) >= LEAST_UNITS else NONE

@@ -11,13 +11,12 @@ import numpy as np
 from scipy import stats
 
 from ..errors import UsageError
+from .intervals import CELLS
 from .multiplicity import holm
 from .resampling import Unit, groups_of
 
 LEVEL = 0.05
 SWAPS = 9_999
-# Bounds the memory of a part of the swaps, 32 MB for each array.
-CELLS = 4_000_000
 
 
 class Pair(NamedTuple):
@@ -141,17 +140,6 @@ def _swaps(groups: int, count: int, every: bool, at_once: int, seed: int) -> Ite
             yield (numbers[:, None] >> np.arange(groups) & 1).astype(np.float64)
         else:
             yield draw.integers(0, 2, (len(numbers), groups), dtype=np.int8).astype(np.float64)
-
-
-def ranks_of(metrics: Sequence[str], pairs: Sequence[Pair]) -> dict[str, int]:
-    """Rank metrics: one more than the number of metrics that are shown to be better, so that ties share a rank.
-
-    Args:
-        metrics: names of those that have an SRCC.
-        pairs: of `swap_test`.
-    """
-    beaten = [{pair.first, pair.second} - {pair.better} for pair in pairs if pair.better]
-    return {name: 1 + sum(name in losers for losers in beaten) for name in metrics}
 
 
 def verdict(units: int, pairs: int, unit: Unit = "image") -> dict[str, Any]:

@@ -9,8 +9,8 @@ import numpy as np
 from scipy import stats
 
 from ..errors import UsageError
-from .intervals import mean_interval
-from .resampling import LEAST_UNITS, NONE
+from .intervals import CONFIDENCE, RESAMPLES
+from .resampling import NONE, interval_of_units
 
 
 class VoteAgreement(NamedTuple):
@@ -35,14 +35,17 @@ class VoteAgreement(NamedTuple):
     undecided: int
 
 
-def vote_agreement(first: np.ndarray, second: np.ndarray, share_first: np.ndarray, seed: int = 0) -> VoteAgreement:
+def vote_agreement(
+    first: np.ndarray, second: np.ndarray, share_first: np.ndarray, resamples: int = RESAMPLES, seed: int = 0
+) -> VoteAgreement:
     """Compare a metric with choices.
 
     Args:
         first: (N,) scores of the first image of each pair, higher is better.
         second: (N,) scores of the second.
         share_first: (N,) in [0,1], share of the voters who chose the first.
-        seed: of the resampling.
+        resamples: how often pairs are drawn anew.
+        seed: of the draws.
 
     Raises:
         UsageError: no pair, or shapes that do not agree.
@@ -60,7 +63,7 @@ def vote_agreement(first: np.ndarray, second: np.ndarray, share_first: np.ndarra
         float(right.mean()) if len(right) else float("nan"),
         _share_interval(float(right.sum()), len(right)),
         float(agreeing.mean()),
-        mean_interval(agreeing, seed=seed) if len(agreeing) >= LEAST_UNITS else NONE,
+        interval_of_units(agreeing, CONFIDENCE, resamples, seed),
         float(np.maximum(share_first, 1 - share_first).mean()),
         len(first),
         int((~decided).sum()),

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 from scipy import stats
 
 from ..data.images import read_image
+from ..data.thumbnails import thumbnail
 from ..metrics.correlation import logistic_fit
-from .page import picture, write_page
+from .page import write_page
 from .plots import interval_plot, scatter_plot
 from .text import MINUS, ranking_note, text_of
 
-THUMBNAIL_PX = 176
+# Twice what a column of the page shows, for fine screens.
+THUMBNAIL_PX = 352
 PARTED = 3
 KINDS = ("srcc", "srcc_within", "krcc", "plcc_logistic", "plcc", "rmse")
 
@@ -48,7 +50,7 @@ def write_benchmark_page(path: Path, document: Mapping[str, Any], seen: Seen, su
         CheckpointError: the folder cannot be written to.
     """
     metrics = document["metrics"]
-    order = sorted(metrics, key=lambda name: (metrics[name]["srcc"] is None, -(metrics[name]["srcc"] or 0)))
+    order = list(metrics)
     unit = "opinion" if document["set"]["higher_is_better"] else f"opinion ({MINUS}dmos)"
     sure = any(None not in metrics[name]["intervals"]["srcc"] for name in order)
     return write_page(
@@ -63,6 +65,7 @@ def write_benchmark_page(path: Path, document: Mapping[str, Any], seen: Seen, su
         sure=sure,
         best=order[0] if metrics[order[0]]["srcc"] is not None else None,
         alike=_alike(order[0], document["pairs"]),
+        untested=[name for name in order if metrics[name]["srcc"] is None],
         ranking=ranking_note(document["test"]),
         overview=interval_plot(
             [_arrow(name, metrics[name]) for name in order],
@@ -74,6 +77,7 @@ def write_benchmark_page(path: Path, document: Mapping[str, Any], seen: Seen, su
         distortions=_distortions(order, metrics),
         order=order,
         pairs=_matrix(order, document["pairs"]),
+        differences=_differences(order, document["pairs"]),
         parted=[{"name": name, "images": _parted(seen, name)} for name in order],
     )
 
@@ -129,27 +133,54 @@ def _distortions(order: Sequence[str], metrics: Mapping[str, Any]) -> list[dict[
     return rows
 
 
+def _both_ways(pairs: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """Every pair that has a difference, by (first, second) and turned round, by (second, first)."""
+    found = {}
+    for pair in pairs:
+        if pair["difference"] is None:
+            continue
+        low, high = (None if pair[end] is None else -pair[end] for end in ("high", "low"))
+        turned = {"difference": -pair["difference"], "low": low, "high": high}
+        found[pair["first"], pair["second"]] = pair
+        found[pair["second"], pair["first"]] = {**pair, **turned}
+    return found
+
+
 def _matrix(order: Sequence[str], pairs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Rows of the table of differences: SRCC of the row less that of the column."""
-    found = {(pair["first"], pair["second"]): (1, pair) for pair in pairs}
-    found |= {(pair["second"], pair["first"]): (-1, pair) for pair in pairs}
-    rows = []
-    for name in order:
-        cells = []
-        for other in order:
-            sign, pair = found.get((name, other), (1, None))
-            if pair is None or pair["difference"] is None:
-                cells.append({"text": "", "p": "", "kind": "", "hint": ""})
-                continue
-            difference = sign * pair["difference"]
-            kind = "" if pair["better"] is None else "higher" if pair["better"] == name else "lower"
-            ends = [None if pair[end] is None else sign * pair[end] for end in ("low", "high")][::sign]
-            shown = "" if None in ends else f" [{' to '.join(text_of(end, '+.3f') for end in ends)}]"
-            p = "" if pair["p"] is None else f", p {pair['p']:.2g}, {pair['p_adjusted']:.2g} for all pairs"
-            hint = f"{name} less {other}: {text_of(difference, '+.3f')}{shown}{p}"
-            cells.append({"text": text_of(difference, "+.2f"), "p": _p(pair["p_adjusted"]), "kind": kind, "hint": hint})
-        rows.append({"name": name, "cells": cells})
-    return rows
+    found, empty = _both_ways(pairs), {"text": "", "p": "", "kind": ""}
+
+    def cell(name: str, pair: Mapping[str, Any]) -> dict[str, str]:
+        kind = "" if pair["better"] is None else "higher" if pair["better"] == name else "lower"
+        return {"text": text_of(pair["difference"], "+.2f"), "p": _p(pair["p_adjusted"]), "kind": kind}
+
+    return [
+        {
+            "name": name,
+            "cells": [cell(name, found[name, other]) if (name, other) in found else empty for other in order],
+        }
+        for name in order
+    ]
+
+
+def _differences(order: Sequence[str], pairs: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Every pair by itself, the metric of the higher SRCC first."""
+    found = _both_ways(pairs)
+    return [
+        {
+            "first": first,
+            "second": second,
+            "difference": text_of(pair["difference"], "+.3f"),
+            "interval": ""
+            if pair["low"] is None
+            else " to ".join(text_of(pair[end], "+.3f") for end in ("low", "high")),
+            "p": _p(pair["p"]),
+            "p_adjusted": _p(pair["p_adjusted"]),
+            "kind": "" if pair["better"] is None else "higher",
+        }
+        for first, second in combinations(order, 2)
+        if (pair := found.get((first, second)))
+    ]
 
 
 def _alike(best: str, pairs: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -173,18 +204,10 @@ def _parted(seen: Seen, name: str) -> list[dict[str, str]]:
     chosen = [*order[::-1][:PARTED], *order[:PARTED]]
     return [
         {
-            "source": thumbnail(seen.images[index]),
+            "source": thumbnail(read_image(seen.images[index]), THUMBNAIL_PX, quality=92),
             "name": seen.images[index].stem,
             "kind": "overrated" if metric[index] > people[index] else "underrated",
             "text": f"people {people[index]:.0%}, metric {metric[index]:.0%}",
         }
         for index in chosen
     ]
-
-
-def thumbnail(path: Path, side_px: int = THUMBNAIL_PX) -> str:
-    """The source of an <img> no larger than a square of that side."""
-    rgb = (read_image(path).permute(1, 2, 0) * 255).round().byte().numpy()
-    image = Image.fromarray(rgb)
-    image.thumbnail((2 * side_px, side_px), Image.Resampling.LANCZOS)
-    return picture(np.asarray(image))

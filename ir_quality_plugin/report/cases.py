@@ -15,6 +15,7 @@ from torch.nn import functional
 from ..data.folders import DEGRADED, REFERENCE, Pairing
 from ..data.images import declared_pixels, read_image
 from ..data.score_table import ScoreTable
+from ..data.thumbnails import thumbnail
 from ..errors import ImageError
 from .page import picture
 
@@ -149,7 +150,7 @@ def shoot(case: Case, pairing: Pairing) -> Shots:
     readable = (pixels for pixels in coming if isinstance(pixels, Tensor))
     searched = list(readable if held else islice(readable, 1))
     window = window_of(searched) if searched else WHOLE
-    small = _small(searched[0]) if searched else ""
+    small = thumbnail(searched[0] / 255, SMALL_PX, quality=90) if searched else ""
     del searched
     shots, shape = [], 1.0
     for role, path in paths.items():
@@ -197,13 +198,6 @@ def _cut(pixels: Tensor, window: tuple[float, float, float, float]) -> Tensor:
     height, width = pixels.shape[-2:]
     top, left = round(window[0] * height), round(window[1] * width)
     return pixels[:, top : top + max(round(window[2] * height), 1), left : left + max(round(window[3] * width), 1)]
-
-
-def _small(pixels: Tensor) -> str:
-    factor = min(SMALL_PX / max(pixels.shape[-2:]), 1)
-    size = [max(round(side * factor), 1) for side in pixels.shape[-2:]]
-    reduced = functional.interpolate(pixels[None].float(), size=size, mode="area")[0]
-    return picture(_rgb(reduced.round().to(torch.uint8)))
 
 
 def _rgb(pixels: Tensor) -> np.ndarray:

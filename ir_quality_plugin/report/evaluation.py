@@ -89,15 +89,24 @@ class MetricView:
 
     @staticmethod
     def _ends(entry: Mapping[str, Any]) -> list[float]:
-        return [*entry["interval"], entry["quantiles"]["5"], entry["quantiles"]["95"]]
+        known = [end for end in entry["interval"] if end is not None]
+        return [*known, entry["mean"], entry["quantiles"]["5"], entry["quantiles"]["95"]]
 
     def text(self, value: float | None) -> str:
         """A score with the metric's digits."""
         return NONE if value is None or not math.isfinite(value) else text_of(value, f".{self.digits}f")
 
-    def change(self, value: float) -> str:
+    def change(self, value: float | None) -> str:
         """A difference with its sign, and one more digit."""
         return text_of(value, f"+.{self.digits + 1}f")
+
+    def interval(self, entry: Mapping[str, Any]) -> str:
+        """The interval of a method's mean; empty where there are too few images for one."""
+        return "" if None in entry["interval"] else " to ".join(map(self.text, entry["interval"]))
+
+    def interval_of_change(self, duel: Mapping[str, Any]) -> str:
+        """The interval of a paired difference; empty where there are too few images for one."""
+        return "" if None in duel["interval"] else " to ".join(map(self.change, duel["interval"]))
 
     def at(self, value: float) -> str:
         """Where a value lies on the metric's axis, as a percentage of its length."""
@@ -114,24 +123,23 @@ class MetricView:
 
     def duel(self, row: str, column: str) -> dict[str, Any] | None:
         """The advantage of one method over another, whichever way round the summary has it; None without images."""
-        pair = self.pairs.get((row, column))
-        if pair is None:
-            other = self.pairs.get((column, row))
-            if other is None or not other["count"]:
-                return None
-            low, high = other["interval"]
-            return {
-                **other,
-                "difference": -other["difference"],
-                "interval": [-high, -low],
-                "won": other["lost"],
-                "share_won": other["lost"] / other["count"],
-                "wins": other["better"] == row,
-                "loses": other["better"] == column,
-            }
-        if not pair["count"]:
+        pair = self.pairs.get((row, column)) or self._turned(self.pairs.get((column, row)))
+        if pair is None or not pair["count"]:
             return None
         return {**pair, "wins": pair["better"] == row, "loses": pair["better"] == column}
+
+    @staticmethod
+    def _turned(pair: Mapping[str, Any] | None) -> dict[str, Any] | None:
+        """A pair as its second method sees it."""
+        if pair is None or not pair["count"]:
+            return None
+        return {
+            **pair,
+            "difference": -pair["difference"],
+            "interval": [None if end is None else -end for end in reversed(pair["interval"])],
+            "won": pair["lost"],
+            "share_won": pair["lost"] / pair["count"],
+        }
 
     def verdict(self) -> dict[str, Any]:
         """The result in words: who is first, and how surely."""
@@ -152,13 +160,21 @@ def title_of(table: ScoreTable) -> str:
 
 
 def best_first(summary: Mapping[str, Any]) -> list[str]:
-    """Methods by their mean rank over metrics; in the given order where that is equal."""
+    """Methods by their mean rank over metrics; by the first metric's mean where that is equal."""
     ranks: dict[str, list[int]] = {method: [] for method in summary["methods"]}
     for about in summary["metrics"].values():
         for method, entry in about["methods"].items():
             if entry["count"] and entry["rank"]:
                 ranks[method].append(entry["rank"])
-    return sorted(ranks, key=lambda method: float(np.mean(ranks[method])) if ranks[method] else math.inf)
+    first = next(iter(summary["metrics"].values()))
+    sign = -1 if first["direction"].startswith("higher") else 1
+
+    def place(method: str) -> tuple[float, float]:
+        entry = first["methods"][method]
+        mean_rank = float(np.mean(ranks[method])) if ranks[method] else math.inf
+        return mean_rank, sign * entry["mean"] if entry["count"] else math.inf
+
+    return sorted(ranks, key=place)
 
 
 def matrices_of(summary: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -69,7 +69,10 @@ def _ends(metric: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _percent(value: float | None, sign: str = "") -> str:
-    return text_of(value, f"{sign}.1%" if value is not None and abs(value) < 0.0995 else f"{sign}.0%")
+    """A share of 1 in per cent, the small ones with a digit more."""
+    if value is None:
+        return NONE
+    return f"{text_of(100 * value, f'{sign}.1f' if abs(value) < 0.0995 else f'{sign}.0f')}\N{NO-BREAK SPACE}%"
 
 
 def _row(name: str, metric: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from golden import released_weights
+from judged_images import write_judged
 from PIL import Image
 
 from ir_quality_plugin.cli import app
@@ -48,3 +49,9 @@ def released(tmp_path_factory):
     path = tmp_path_factory.mktemp("released") / "CKDN.pth"
     torch.save({"state_dict": released_weights("ckdn")}, path)
     return path
+
+
+@pytest.fixture
+def judged(tmp_path):
+    """Images, labels, and what they were restored from."""
+    return write_judged(tmp_path)

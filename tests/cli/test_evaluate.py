@@ -47,9 +47,10 @@ def test_scores_are_the_scorers_and_the_summary_compares_the_methods(run, folder
     (pair,) = summary["metrics"]["ckdn-s"]["pairs"]
     means = [np.mean([float(row["score"]) for row in rows if row["method"] == name]) for name in ("sharp", "soft")]
     assert pair["difference"] == pytest.approx(means[0] - means[1], rel=1e-4)
+    assert pair["interval"] == [None, None] and pair["p"] is None  # of four images nothing is sure
     assert pair["count"] == 4 == pair["won"] + pair["tied"] + pair["lost"]
     assert summary["scale"]["files_by_factor"] == {"4": 8}
-    assert "4 images are few" in " ".join(summary["notes"])
+    assert "4 images are few" in err and "[" not in printed
 
 
 def test_json_is_the_summary_and_nothing_else(run, folders, tmp_path):
@@ -131,9 +132,36 @@ def test_every_good_image_is_scored_and_every_bad_one_listed_with_its_reason(run
     assert all(rows[name]["score"] and not rows[name]["reason"] for name in sound)
     for name, reason in reasons.items():
         assert not rows[name]["score"] and reason in rows[name]["reason"]
-    assert "10 images" in printed
+    assert "10 images" in printed and "irq: 10 files scored in" in err
     page = (tmp_path / "out" / "report.html").read_text()
     assert all(f"<b>{name}</b> of sharp" in page for name in reasons)
+
+
+def test_the_terminal_says_what_ranks_and_means_are_over(run, more_folders, tmp_path):
+    (more_folders / "sharp" / "im_005.png").unlink()
+    (more_folders / "soft" / "im_004_x4.png").write_text("no image")
+    _, printed, err = run("evaluate", *arguments(more_folders, tmp_path / "out"))
+    assert "  -  sharp" in printed and "-: too few of them for a rank" in printed
+    # Five images each, and not the same ones
+    assert "Methods have scores of different images: means are over each method's own" in err
+    assert "irq: 10 files scored in" in err
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert all(f"irq: {note}" in err for note in summary["notes"])
+
+
+def test_a_grey_image_among_colours_is_spoken_of(run, folders, tmp_path):
+    Image.open(folders / "sharp" / "im_002.png").convert("L").save(folders / "sharp" / "im_002.png")
+    code, _, err = run("evaluate", *arguments(folders, tmp_path / "out"))
+    assert code == 0 and "1 file is grey and compared with images in colour, such as im_002 of sharp" in err
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["grey_files"] == [{"image": "im_002", "method": "sharp"}]
+
+
+def test_a_method_without_any_score_is_listed(run, folders, tmp_path):
+    for path in (folders / "soft").iterdir():
+        path.write_text("no image")
+    code, printed, _ = run("evaluate", *arguments(folders, tmp_path / "out"))
+    assert code == 1 and "-  soft   no score" in printed
 
 
 def test_a_broken_partner_fails_only_what_needs_it(run, folders, tmp_path):
@@ -150,10 +178,15 @@ def test_a_broken_partner_fails_only_what_needs_it(run, folders, tmp_path):
     assert failed["im_003"] == "there is no degraded file of this image"
 
 
+def test_the_help_says_that_a_folder_alone_will_do(run):
+    code, printed, _ = run("evaluate", "--help")
+    assert code == 0 and "[NAME=]DIR" in printed
+
+
 def test_one_method_alone_is_described_without_comparisons(run, folders, tmp_path):
     line = ["--restored", folders / "sharp", "--degraded", folders / "degraded", "--scorer", "ckdn-s"]
     code, printed, _ = run("evaluate", *line, "--out", tmp_path / "out")
-    assert code == 0 and "-  sharp" in printed
+    assert code == 0 and "\n  sharp  " in printed and "rank" not in printed
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["metrics"]["ckdn-s"]["pairs"] == []
 
 
@@ -165,6 +198,7 @@ def test_one_method_alone_is_described_without_comparisons(run, folders, tmp_pat
         (("--restored", "none=nowhere"), "none: nowhere is nothing"),
         (("--scorer", "cvrkd-s"), "cvrkd-s needs --reference DIR"),
         (("--scorer", "ckdn"), "no weights of ckdn are at hand"),
+        (("--scorer", "ckdn=nowhere.pth"), "cannot read weights from nowhere.pth"),
         (("--tile-px", "100"), "expected at least 256"),
         (("--scorer", "ckdn-s="), "expected NAME, or NAME=FILE"),
         (("--match", "x4"), "expected {image} once"),
@@ -174,7 +208,7 @@ def test_one_method_alone_is_described_without_comparisons(run, folders, tmp_pat
 )
 def test_a_wrong_call_says_what_was_expected_and_leaves_nothing_behind(run, folders, tmp_path, more, message):
     code, printed, err = run("evaluate", *arguments(folders, tmp_path / "out", *more))
-    assert code == (1 if "weights of" in message else 2)
+    assert code == 2
     assert message in err
     assert not printed and not (tmp_path / "out").exists()
 

@@ -78,7 +78,10 @@ def test_the_page_holds_the_pictures_and_fetches_nothing(run, restored):
     assert code == 0 and "gain, of its natural range" in printed
     assert not re.search(r'(src|href)="(?!data:|#)', page)
     assert page.count("<img") == 2 * 3
-    assert "each image reduced four times" in page
+    assert "no degraded inputs were given: each restored image, reduced four times (bicubic), stands in" in page
+    assert "no degraded inputs were given" in printed
+    document = json.loads((restored / "out" / "summary.json").read_text())
+    assert document["metrics"]["ckdn-s"]["gain_interval"] is None  # of two images
 
 
 def test_a_probe_is_reproducible_and_more_room_gains_more(run, restored):
@@ -109,7 +112,8 @@ def test_a_broken_image_is_listed_and_the_others_are_probed(run, restored):
         "probe", "--images", restored / "restored", "--scorer", "ckdn-s", "--out", restored / "out", *QUICK
     )
     assert code == 1 and "2 of 4 probes failed" in err
-    assert "metrics were probed on different images" in printed
+    # They failed for every metric there is
+    assert "metrics were probed on different images" not in printed and printed.startswith("2 images; ")
     assert "0_broken.png" in (restored / "out" / "report.html").read_text()
     rows = list(csv.DictReader((restored / "out" / "scores.csv").open()))
     assert [row["reason"][:31] for row in rows][:1] == ["cannot read restored 0_broken.p"]
@@ -137,12 +141,15 @@ def test_a_metric_that_breaks_on_an_image_ends_nothing_and_files_are_whole(run, 
     steady.seen = -(10**6)
     monkeypatch.setattr(metric, "build_metrics", lambda *_: {"broken": Broken(), "steady": steady})
     write(read_image(sorted(PHOTOGRAPHS.glob("*.png"))[2])[:, :64, :64], restored / "restored" / "third.png")
-    code, printed, err = run("probe", "--images", restored / "restored", "--out", restored / "out", *QUICK)
+    code, printed, err = run(
+        "probe", "--images", restored / "restored", "--scorer", "ckdn-s", "--out", restored / "out", *QUICK
+    )
     assert code == 1 and "2 of 6 probes failed" in err
     document = json.loads((restored / "out" / "summary.json").read_text())
     assert document["metrics"]["steady"]["images"] == 3 and document["metrics"]["broken"]["images"] == 1
     assert {failure["reason"].split(":")[0] for failure in document["failures"]} >= {"not this picture"}
     assert any("nan" in failure["reason"] for failure in document["failures"])
+    assert "note: metrics were probed on different images, since some failed" in printed
     assert "steady: random weights, whose gains mean nothing" in printed
     assert "random weights, whose gains mean nothing" in (restored / "out" / "report.html").read_text()
 
@@ -160,15 +167,33 @@ def test_images_without_a_partner_are_left_out_and_listed(run, restored):
     first.unlink()
     for path in (restored / "degraded").glob("*.png"):
         path.rename(path.with_name(f"{path.stem}_lq_v2.png"))
-    code, printed, _ = run(
+    write(torch.rand(3, 64, 64), restored / "degraded" / "nobodys_lq_v2.png")
+    code, printed, err = run(
         *("probe", "--images", restored / "restored", "--degraded", restored / "degraded", "--scorer", "ckdn-s"),
         *("--reference", restored / "clean", "--match", "degraded={image}_lq_*", "--out", restored / "out", *QUICK),
     )
     document = json.loads((restored / "out" / "summary.json").read_text())
-    assert code == 0 and "1 image lacks a partner" in printed
+    assert code == 0 and "2 files or partners are unpaired; an image without all of its partners is left" in printed
     assert document["images"] == 1
-    assert document["unpaired"] == [{"image": first.name, "reason": "there is no reference file of it"}]
-    assert first.name in (restored / "out" / "report.html").read_text()
+    listed = {f"{one['folder']}/{one['file']}": one["reason"] for one in document["unpaired"]}
+    assert listed == {
+        "degraded/nobodys_lq_v2.png": "no method restored it",
+        f"reference/{first.stem}": "there is no reference file of it",
+    }
+    page = (restored / "out" / "report.html").read_text()
+    for name, reason in listed.items():
+        assert f"unpaired: {name}: {reason}" in err and f"<code>{name.split('/')[1]}</code> {reason}" in page
+
+
+def test_a_pattern_chooses_images_without_partners_too(run, restored):
+    first, second = sorted((restored / "restored").glob("*.png"))
+    first.rename(first.with_name("wanted_7.png"))
+    line = ("probe", "--images", restored / "restored", "--scorer", "ckdn-s", "--out", restored / "out", *QUICK)
+    code, printed, err = run(*line, "--match", "{image}_7")
+    assert code == 0 and printed.startswith("1 image; ")
+    assert f"unpaired: restored/{second.name}: its name does not fit --match" in err
+    code, _, err = run(*line, "--match", "reference={image}_7")
+    assert code == 2 and "no folder is named 'reference'" in err
 
 
 def test_a_folder_can_be_moved_and_holds_no_path_of_the_machine(run, restored):
@@ -250,7 +275,10 @@ def test_images_are_taken_evenly(run, restored):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--pyiqa", "ssim"), "clean images are needed for ssim; pass --reference DIR"),
+        (("--pyiqa", "ssim"), "ssim needs --reference DIR"),
+        (("--scorer", "ckdn"), "no weights of ckdn are at hand"),
+        (("--scorer", "ckdn-s", "--match", "{image}_a", "--match", "{image}_b"), "has the pattern {image}_a already"),
+        (("--scorer", "ckdn-s", "--device", "nowhere"), "--device nowhere"),
         (("--images", "nowhere", "--scorer", "ckdn-s"), "there is no such folder"),
         ((), "no metric is named"),
         (("--scorer", "ckdn-s", "--degraded", "."), "holds no image"),
@@ -258,6 +286,8 @@ def test_images_are_taken_evenly(run, restored):
 )
 def test_wrong_calls_are_refused_before_the_run(run, restored, monkeypatch, arguments, message):
     monkeypatch.chdir(restored)
+    if arguments[:1] == ("--pyiqa",):
+        monkeypatch.setattr(metric, "build_metrics", lambda *_: pytest.fail("a metric was built"))
     given = arguments if "--images" in arguments else ("--images", restored / "restored", *arguments)
     code, _, err = run("probe", *given, "--out", restored / "out")
     assert code == 2

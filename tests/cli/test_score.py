@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 import ir_quality_plugin as irq
+from ir_quality_plugin.cli.score import check_device
 from ir_quality_plugin.data.images import read_image
 from ir_quality_plugin.scorers import CKDNScorer, TeacherIQAScorer
 
@@ -107,10 +108,13 @@ def test_guides_that_do_not_match_are_named_before_anything_is_scored(run, photo
     assert "given 2 times for 3 images" in err
 
 
-def test_missing_weights_exit_with_one(run, photos):
+def test_missing_weights_are_a_wrong_call(run, photos):
     code, _, err = run("score", photos / "restored", "--scorer", "teacheriqa")
-    assert code == 1
+    assert code == 2
     assert "irq: no weights of teacheriqa are at hand" in err
+    code, _, err = run("score", photos / "restored", "--scorer", "teacheriqa", "--weights", "nowhere.pth")
+    assert code == 2
+    assert "cannot read weights from nowhere.pth" in err
 
 
 def test_a_wrong_call_is_refused_before_the_network_is_built(run, photos, monkeypatch):
@@ -169,3 +173,10 @@ def test_a_name_that_the_file_system_refuses_has_no_traceback(run):
     code, _, err = run("score", f"{'long' * 100}.png", *BLIND)
     assert code == 1
     assert "irq: [Errno" in err
+
+
+def test_the_device_is_this_machines_accelerator_or_its_cpu(monkeypatch):
+    for there, name in ((True, "cuda"), (False, "cpu")):
+        monkeypatch.setattr(torch.accelerator, "is_available", lambda there=there: there)
+        monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cuda"))
+        assert check_device("auto") == name

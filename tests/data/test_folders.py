@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 
 from ir_quality_plugin import UsageError
-from ir_quality_plugin.data.folders import image_name, pair_folders
+from ir_quality_plugin.data.folders import image_name, pair_folders, patterns_of
 
 
 @pytest.fixture
@@ -132,3 +132,10 @@ def test_a_method_that_shares_nothing_with_the_others_is_refused(folders):
     at = folders(one="a.png", two="b.png")
     with pytest.raises(UsageError, match=r"one: none of its 1 images has a partner"):
         pair_folders(at)
+
+
+def test_a_pattern_may_hold_the_sign_that_parts_it_from_a_name():
+    given = ["{image}_s=3", "Ours={image}_e=9", "reference=gt_{image}"]
+    assert patterns_of(given) == {"": "{image}_s=3", "Ours": "{image}_e=9", "reference": "gt_{image}"}
+    with pytest.raises(UsageError, match="the folder 'Ours' has the pattern"):
+        patterns_of([*given, "Ours={image}"])

@@ -36,7 +36,7 @@ def test_what_the_folder_lacks_is_noted_and_what_the_labels_name_is_kept(tmp_pat
         judged(("one.png", None), ("two.png", other / "there.png"), ("six.png", "x.png")), "reference", folder
     )
     assert [row.reference and row.reference.name for row in table.rows] == ["one.png", "there.png", None]
-    assert table.notes == (f"--reference {folder} has nothing for 1 of 3 images: six.png",)
+    assert table.notes == ("--reference has nothing for 1 of 3 images: six.png",)
 
 
 def test_a_folder_for_nobody_says_what_was_looked_for(tmp_path):
@@ -70,6 +70,7 @@ def test_an_image_that_is_its_own_reference_is_left_out():
     assert [row.image.name for row in found.rows] == [
         "two.png"
     ] and "1 of 2 images are their own reference" in found.notes[0]
+    assert [row.image.name for row in found.references] == ["one.png"] and len(found.listed) == 2
 
 
 def test_references_of_a_csv_are_found_as_its_images_are(tmp_path):

@@ -70,7 +70,7 @@ def test_sizes_are_checked_against_the_scale(small, factor):
         (ImageError("at least 32x32"), "at least 32x32"),
         (torch.OutOfMemoryError("CUDA"), "ran out of memory on 64x64 pixels"),
         (RuntimeError("[enforce fail] can't allocate memory"), "lower --tile-px"),
-        (RuntimeError("sizes differ\nstack"), r"broke on 64x64 pixels (HxW): sizes differ"),
+        (RuntimeError("sizes differ\nstack"), "broken cannot score 64x64 pixels (HxW): sizes differ"),
     ],
 )
 def test_a_metric_that_breaks_leaves_the_others_their_scores(error, reason):
@@ -105,7 +105,7 @@ def test_scorers_and_pyiqas_metrics_are_called_alike_each_in_its_own_direction()
     expected = pyiqa.create_metric("psnr", device=CPU)(restored[None], reference[None]).item()
     assert found.scores["psnr"] == pytest.approx(expected)
     found = judged({"restored": image(64, 8), "reference": image(64, 8), "degraded": image(64, 8)}, [metrics["gmsd"]])
-    assert found.scores or "pyiqa's gmsd cannot score 64x8 pixels" in found.failures["gmsd"]
+    assert found.scores or "gmsd cannot score 64x8 pixels" in found.failures["gmsd"]
 
 
 def test_a_scale_that_cannot_be_checked_is_said():
@@ -118,3 +118,10 @@ def test_a_scale_that_cannot_be_checked_is_said():
 
 def test_a_score_is_rounded_once():
     assert judged({"restored": image(64)}, [metric(call=lambda *_: 0.123456789)]).scores == {"m": 0.123457}
+
+
+def test_an_image_without_colour_that_is_compared_with_colour_is_marked():
+    colour, grey = image(64), image(64)[:1].expand(3, -1, -1)
+    assert judged({"restored": grey, "reference": colour}, [metric()]).grey
+    for read in ({"restored": grey, "reference": grey}, {"restored": colour, "reference": grey}, {"restored": grey}):
+        assert not judged(read, [metric()]).grey

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from evaluation_folders import Called
 
 import ir_quality_plugin as irq
 from ir_quality_plugin.integrations.metric import build_metrics
@@ -64,7 +65,7 @@ def test_what_cannot_be_scored_is_an_error_of_ours():
         metrics["ssim"](CLEAN)
     with pytest.raises(irq.ImageError, match="ssim compares aligned images"):
         metrics["ssim"](CLEAN, reference=CLEAN[..., :32])
-    with pytest.raises(irq.ImageError, match="pyiqa's ms_ssim cannot score 64x64 pixels"):
+    with pytest.raises(irq.ImageError, match="ms_ssim cannot score 64x64 pixels"):
         metrics["ms_ssim"](CLEAN, reference=CLEAN)
 
 
@@ -120,6 +121,15 @@ def test_standard_output_is_left_to_the_caller_while_pyiqa_builds(capsys, monkey
     monkeypatch.setattr(pyiqa, "create_metric", lambda *a, **k: print("Loading weights") or real(*a, **k))
     build_metrics([], ["ssim"])
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("error", [TypeError("no such mode\nstack"), IndexError(), ZeroDivisionError("by zero")])
+def test_what_any_metric_stumbles_over_is_an_error_of_ours(error):
+    def breaks(*_):
+        raise error
+
+    with pytest.raises(irq.ImageError, match=r"^mine cannot score 64x64 pixels \(HxW\): \w+[^\n]*$"):
+        Called(breaks, name="mine")(CLEAN)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("DefaultCPUAllocator: can't allocate memory"), MemoryError()])

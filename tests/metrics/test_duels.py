@@ -23,7 +23,7 @@ def test_pairs_are_taken_some_at_a_time_with_the_same_result(monkeypatch):
 
 def test_memory_follows_the_images_and_not_the_pairs_of_methods(monkeypatch):
     monkeypatch.setattr(paired, "CELLS", 20_000)
-    monkeypatch.setattr(paired.bootstrap_means, "__defaults__", (paired.CONFIDENCE, 4, 0))
+    monkeypatch.setattr(paired.bootstrap_means, "__defaults__", (paired.CONFIDENCE, 4, 0, 1))
 
     def peak(methods):
         scores = np.random.default_rng(0).normal(size=(20_000, methods))

@@ -89,6 +89,15 @@ def test_what_is_not_defined_is_no_number():
     assert np.isnan(found.differences["constant", "good"]).all()
 
 
+@pytest.mark.parametrize("changed", [{"seed": 1}, {"resamples": 101}])
+def test_the_seed_and_the_number_of_resamples_reach_every_interval(changed):
+    scores, mos, contents = metrics()
+    first, second = (resampled(scores, mos, contents, **{"resamples": 100, **own}) for own in ({}, changed))
+    for name in scores:
+        assert all(first.intervals[name][kind] != ends for kind, ends in second.intervals[name].items())
+    assert all(first.differences[pair] != ends for pair, ends in second.differences.items())
+
+
 def test_it_is_reproducible():
     scores, mos, contents = metrics()
     first, second = (resampled(scores, mos, contents, resamples=100, seed=3) for _ in range(2))

@@ -6,8 +6,8 @@ from scipy import stats
 
 import ir_quality_plugin as irq
 from ir_quality_plugin.metrics.correlation import srcc
-from ir_quality_plugin.metrics.multiplicity import holm
-from ir_quality_plugin.metrics.swapping import ranks_of, swap_test, verdict
+from ir_quality_plugin.metrics.multiplicity import holm, ranks_of
+from ir_quality_plugin.metrics.swapping import swap_test, verdict
 
 
 def made(count, seed=0, gap=0.0):

@@ -26,6 +26,15 @@ def test_a_perfect_metric_reaches_what_people_do_and_a_reversed_one_the_rest():
     assert low < best.two_afc < high
 
 
+def test_the_seed_and_the_number_of_resamples_reach_the_interval():
+    share = np.random.default_rng(0).uniform(size=50)
+    intervals = {
+        vote_agreement(share, 1 - share, share, resamples, seed).two_afc_interval
+        for resamples, seed in ((100, 0), (100, 1), (101, 0))
+    }
+    assert len(intervals) == 3
+
+
 def test_the_interval_of_the_accuracy_is_wilsons_and_has_a_width_where_all_is_right():
     ones = vote_agreement(np.ones(8), np.zeros(8), np.full(8, 0.9))
     wilson = stats.binomtest(8, 8).proportion_ci(method="wilson")

@@ -21,7 +21,7 @@ from ir_quality_plugin.evaluation.summary import summarise
 from ir_quality_plugin.metrics.paired import bootstrap_means
 from ir_quality_plugin.report import cases
 from ir_quality_plugin.report.cases import Case, choose_cases, shoot, window_of
-from ir_quality_plugin.report.evaluation import write_report
+from ir_quality_plugin.report.evaluation import best_first, write_report
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 METHODS = ("first", "second", "a<b>&c")
@@ -88,6 +88,39 @@ def test_the_ranking_has_intervals_and_says_that_paired_differences_decide(tmp_p
     assert bounds[0, 0] < bounds[1, 1]
     assert re.search(r"second [\d.]+3[\d.]+ to", ranking.replace("\n", " "))
     assert "The paired difference decides" in ranking and "may be chance" in ranking
+
+
+def test_every_pair_shows_its_interval_and_says_that_it_is_not_corrected(tmp_path):
+    page, table = write(tmp_path)
+    text = text_of(page)
+    gains = table.scores[0, :, 0] - table.scores[0, :, 1]
+    low, high = bootstrap_means(gains[:, None])[0]
+    assert f"+{low:.3f} to +{high:.3f}" in text[text.index("Differences How far") :]
+    assert "not corrected for the number of pairs" in text
+
+
+def test_a_method_without_scores_has_a_line_in_the_metrics_panel(tmp_path):
+    def spoil(table):
+        table.scores[0, :, 1] = np.nan
+
+    text = text_of(write(tmp_path, spoil=spoil)[0])
+    assert "secondno score" in text[text.index("Scores the images") : text.index("Differences How far")]
+
+
+def test_few_images_have_means_and_no_interval(tmp_path):
+    text = text_of(write(tmp_path, images=5, methods=METHODS[:2])[0])
+    assert "too few images have scores of the methods to rank them" in text
+    ranking = text[text.index("Ranking method") : text.index("Means over")]
+    assert re.search(r"first \d\.\d", ranking) and " to " not in ranking
+    assert "nan" not in text and "None" not in text
+
+
+def test_methods_of_equal_rank_stand_by_the_first_metric():
+    ranked = {"behind": (1, 5.0), "last": (3, 9.0), "ahead": (1, 5.1)}
+    entries = {name: {"count": 6, "rank": rank, "mean": mean} for name, (rank, mean) in ranked.items()}
+    for direction, expected in (("higher", ["ahead", "behind", "last"]), ("lower", ["behind", "ahead", "last"])):
+        metrics = {"m": {"direction": f"{direction} is better", "methods": entries}}
+        assert best_first({"methods": ranked, "metrics": metrics}) == expected
 
 
 def test_nothing_is_loaded_from_elsewhere_and_names_are_escaped(tmp_path):

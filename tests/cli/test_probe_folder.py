@@ -1,0 +1,41 @@
+"""The folder of `irq probe`: what makes two runs the same, and names that are no text."""
+
+import os
+
+import pytest
+import torch
+from judged_images import PHOTOGRAPHS, write
+
+from ir_quality_plugin.catalog import load_scorer
+from ir_quality_plugin.data.images import read_image
+
+QUICK = ("--steps", "1", "--starts", "1", "--side", "64")
+
+
+@pytest.fixture
+def restored(tmp_path):
+    """Two small photographs."""
+    for photograph in sorted(PHOTOGRAPHS.glob("*.png"))[:2]:
+        write(read_image(photograph)[:, :64, :64], tmp_path / "restored" / photograph.name)
+    return tmp_path
+
+
+def test_weights_that_were_exchanged_under_one_name_are_another_run(run, restored):
+    weights = restored / "mine.pth"
+    call = ("probe", "--images", restored / "restored", "--scorer", f"ckdn-s={weights}", "--out", restored / "out")
+    state = load_scorer("ckdn-s").network.state_dict()
+    torch.save(state, weights)
+    assert run(*call, *QUICK)[0] == run(*call, *QUICK)[0] == 0
+    assert str(restored) not in (restored / "out" / ".irq").read_text()
+    torch.save({name: value * 1.01 if value.is_floating_point() else value for name, value in state.items()}, weights)
+    code, _, err = run(*call, *QUICK)
+    assert code == 2 and "other options (metrics: ckdn-s (mine): digest was" in err
+
+
+def test_a_name_that_is_no_text_is_probed_and_written_as_it_is(run, restored):
+    first = sorted((restored / "restored").iterdir())[0]
+    first.rename(os.fsdecode(bytes(restored / "restored") + b"/caf\xe9.png"))
+    out = restored / "out"
+    code, _, err = run("probe", "--images", restored / "restored", "--scorer", "ckdn-s", "--out", out, *QUICK)
+    assert code == 0, err
+    assert b"\ncaf\xe9.png,ckdn-s," in (out / "scores.csv").read_bytes()
