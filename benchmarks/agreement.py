@@ -54,7 +54,7 @@ COSTLY = ("cw_ssim", "vif")
 # The clean image that a scorer is given which judges against any.
 ANOTHER = Path("pristine/test/kodak_01.jpg")
 # Which images the shipped scorers were trained, chosen and tested on.
-SHIPPED = runpy.run_path(str(Path(__file__).parents[1] / "recipes/shipped/tables.py"))
+SHIPPED = runpy.run_path(str(Path(__file__).parents[1] / "recipes/compact/tables.py"))
 UNSEEN = "what no shipped scorer was trained or chosen on"
 METHODS = ("bicubic", "IMDN", "PCARN-M-L1", "PCARN-M", "SRGAN-d", "SRGAN-z")
 

@@ -81,7 +81,7 @@ def losses(references: Path) -> dict[str, list[str]]:
         for form, options in FORMS.items():
             bank = f", references: {references.resolve()}" if scorer == "cvrkd-s" else ""
             found[f"L1 + {scorer}, {form}"] = [f"train.quality_opt={{type: {kind}, scorer: {scorer}, {options}{bank}}}"]
-    found["L1 + pyiqa's ms_ssim"] = ["train.perceptual_opt={type: PyiqaAsLoss, metric: ms_ssim, loss_weight: 0.05}"]
+    found["L1 + pyiqa's ssim"] = ["train.perceptual_opt={type: PyiqaAsLoss, metric: ssim, loss_weight: 0.05}"]
     found["L1 + GAN"] = [
         "model_type=QualityESRGANModel",
         "network_d={type: UNetDiscriminatorSN, num_in_ch: 3, num_feat: 16}",

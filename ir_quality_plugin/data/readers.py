@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Callable, Iterator
 from math import isfinite
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError, nearest
+from .csv_file import read_entries
 from .labels import LabelTable, Row, Triplet, checked
 
 
@@ -93,7 +93,7 @@ def read_kadid10k(root: Path) -> LabelTable:
     images = _found(root, "images")
 
     def rows() -> Iterator[Row]:
-        for entry in _csv(_found(root, "dmos.csv"), ("dist_img", "ref_img", "dmos", "var")):
+        for entry in read_entries(_found(root, "dmos.csv"), ("dist_img", "ref_img", "dmos", "var")):
             name = Path(entry["dist_img"]).stem
             yield Row(
                 images / entry["dist_img"],
@@ -178,7 +178,7 @@ def read_csiq(root: Path) -> LabelTable:
         )
 
     def rows() -> Iterator[Row]:
-        entries = _csv(_found(root, "csiq.DMOS.csv"), ("image", "dst_type", "dst_lev", "dmos"))
+        entries = read_entries(_found(root, "csiq.DMOS.csv"), ("image", "dst_type", "dst_lev", "dmos"))
         for entry in entries:
             kind = entry["dst_type"].strip().lower()
             if kind not in CSIQ_KINDS:
@@ -205,7 +205,7 @@ def read_koniq10k(root: Path) -> LabelTable:
     scores = _found(root, "koniq10k_scores_and_distributions.csv", "koniq10k_scores.csv")
 
     def rows() -> Iterator[Row]:
-        for entry in _csv(scores, ("image_name", "MOS")):
+        for entry in read_entries(scores, ("image_name", "MOS")):
             spread = entry.get("SD")
             yield Row(
                 images / entry["image_name"],
@@ -241,7 +241,7 @@ def read_csv(path: Path, images: Path | None = None) -> LabelTable:
     of scores is named dmos. The range is that of the scores. Without a content, the reference names it, else the image
     itself.
     """
-    entries = _csv(path, ("image",))
+    entries = read_entries(path, ("image",))
     if not entries:
         raise UsageError(f"{path} lists no image; expected image,mos and at least one row")
     columns = [name for name in ("mos", "dmos") if name in entries[0]]
@@ -292,7 +292,7 @@ def read_triplets(path: Path, folder: Path | None = None) -> list[Triplet]:
     Paths are relative to `folder`, or to the file's own. Without a content, the reference names it. No image is looked
     for; a table that cannot be read, or a row without an image or a reference, is a UsageError.
     """
-    home, entries = folder or path.parent, _csv(path, ("image", "reference"))
+    home, entries = folder or path.parent, read_entries(path, ("image", "reference"))
     if not entries:
         raise UsageError(f"{path} lists no image; expected the columns image,reference and at least one row")
     empty = [line for line, entry in enumerate(entries, 2) if not entry["image"] or not entry["reference"]]
@@ -311,21 +311,6 @@ def read_triplets(path: Path, folder: Path | None = None) -> list[Triplet]:
         )
         for entry in entries
     ]
-
-
-def _csv(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            entries = list(csv.DictReader(file, skipinitialspace=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{path} cannot be read as CSV: {error}") from error
-    missing = [column for column in columns if entries and column not in entries[0]]
-    if missing:
-        raise UsageError(f"{path} has no column {', '.join(map(repr, missing))}; it has {', '.join(entries[0])}")
-    broken = next((number for number, entry in enumerate(entries, 2) if None in entry.values() or None in entry), None)
-    if broken:
-        raise UsageError(f"{path}, line {broken}: more or fewer fields than the header; mend or remove it")
-    return entries
 
 
 def _mat(path: Path) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import UsageError, nearest
+from .csv_file import read_entries
 from .labels import LabelTable
 
 COLUMNS = ("first", "second", "first_votes", "second_votes")
@@ -39,14 +39,9 @@ def read_votes(path: Path, table: LabelTable) -> list[Vote]:
     Raises:
         UsageError: columns, numbers or images that are not there; an image's name that several of the table share.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            entries = list(csv.DictReader(file, skipinitialspace=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{path} cannot be read as CSV: {error}") from error
-    if not entries or any(column not in entries[0] for column in COLUMNS):
-        has = ", ".join(entries[0]) if entries else "no row"
-        raise UsageError(f"{path} has {has}; expected the columns {', '.join(COLUMNS)} and at least one row")
+    entries = read_entries(path, COLUMNS)
+    if not entries:
+        raise UsageError(f"{path} has no row; expected the columns {', '.join(COLUMNS)} and at least one row")
     named: dict[str, list[Path]] = {}
     for row in table.rows:
         named.setdefault(row.image.name, []).append(row.image)

@@ -59,10 +59,11 @@ def check_scorer(options: Options, mapping: dict[str, Any]) -> list[str]:
     measures = [setting + name for setting, _ in kind.settings for name in MEASURES]
     if best_by is not None and best_by not in measures:
         raise UsageError(f"val.best_by={best_by!r}; {nearest(best_by, measures)}")
-    if opinion.get("preference_iter", 0) >= train.total_iter:
+    preference_iter = opinion.get("preference_iter", 0)
+    if not isinstance(preference_iter, int) or preference_iter >= train.total_iter:
         raise UsageError(
-            f"train.opinion_opt.preference_iter={opinion['preference_iter']} leaves nothing of "
-            f"train.total_iter={train.total_iter} for quality; expected less"
+            f"train.opinion_opt.preference_iter={preference_iter!r}; expected a whole number below "
+            f"train.total_iter={train.total_iter}, or nothing is left for quality"
         )
     check_sets(options, looked_at_once="test")
     check_patches(options)
@@ -71,6 +72,8 @@ def check_scorer(options: Options, mapping: dict[str, Any]) -> list[str]:
             raise UsageError(f"datasets.{name}.type={dataset.get('type')!r}; expected QualityDataset for a {MODEL}")
         dataset["score_range"] = opinion.get("score_range", [0.0, 1.0])
         if dataset.get("split") is not None:
+            if not isinstance(dataset["split"], dict):
+                raise UsageError(f"datasets.{name}.split={dataset['split']!r}; expected {{shares: [0.8, 0.1, 0.1]}}")
             dataset["split"] = {"seed": options.manual_seed, **dataset["split"]}
     return []
 

@@ -225,7 +225,7 @@ def build_loss(options: Options) -> OpinionLoss:
         entries["teacher"] = start(options.network_t or {}, path.pretrain_network_t, path.param_key_t, strict=True)
     try:
         return kind(network, **entries)
-    except UsageError as error:
+    except (TypeError, ValueError) as error:
         raise UsageError(f"train.opinion_opt: {error}") from error
 
 

@@ -259,6 +259,12 @@ def test_a_broken_line_is_named_with_its_file(tmp_path):
         read_labels("pipal", tmp_path)
 
 
+def test_fields_that_no_column_names_spoil_no_message(tmp_path):
+    (tmp_path / "labels.csv").write_text("im.5\nb.png,2\n")
+    with pytest.raises(irq.UsageError, match=r"has no column 'image'; it has im\.5$"):
+        read_labels("csv", tmp_path / "labels.csv")
+
+
 def test_a_space_after_the_comma_is_no_matter(tmp_path):
     make_pipal(tmp_path)
     label = tmp_path / "Train_Label" / "A0001.txt"
