@@ -69,9 +69,9 @@ class PyiqaAsLoss(nn.Module):
         super().__init__()
         self.metric, self.loss_weight = pyiqa.create_metric(metric, as_loss=True, device="cpu"), loss_weight
 
-    def forward(self, restored: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
-        """Compute the loss; 1 - metric, as its users write it where higher is better."""
-        return self.loss_weight * (1 - self.metric(restored, reference))
+    def forward(self, restored: torch.Tensor, reference: torch.Tensor) -> tuple[torch.Tensor, None]:
+        """Compute 1 - metric, as its users write it where higher is better; a perceptual_opt has a second term."""
+        return self.loss_weight * (1 - self.metric(restored, reference)), None
 
 
 def losses(references: Path) -> dict[str, list[str]]:
