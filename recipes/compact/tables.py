@@ -1,15 +1,15 @@
 """Write the tables that the shipped scorers are trained on: made triplets, real networks' outputs, people's scores.
 
-    irq triplets --photographs DATA/pristine/train --out datasets/made \
-        --scale 1 --scale 2 --scale 3 --scale 4 --scale 8
+    irq triplets --photographs PHOTOGRAPHS --out datasets/made
     python recipes/compact/tables.py gather --data DATA --made datasets/made --out datasets/compact
     irq label --table datasets/compact/unlabelled.csv --out datasets/compact/consensus.csv \
         --metric fsim --metric vsi --teacher TEACHER.pth
     python recipes/compact/tables.py finish --data DATA --out datasets/compact
 
-`gather` joins the made triplets and DATA/restored/dev_sr_x4 (a photograph that both show is one content). `finish` adds
-a clean image to each degraded input, with the label 1; the people's scores of DATA/human/sr4kiqa, cut into tiles, with
-the input made by bicubic reduction of the reference, and of DATA/human/pcuid for the blind scorer; and it writes
+PHOTOGRAPHS holds those of DATA/pristine/train that photographs.txt beside this file names. `gather` joins the made
+triplets and DATA/restored/dev_sr_x4 (a photograph that both show is one content). `finish` adds a clean image to each
+degraded input, with the label 1; the people's scores of DATA/human/sr4kiqa, cut into tiles, with the input made by
+bicubic reduction of the reference, and of DATA/human/pcuid for the blind scorer; and it writes
 `guided_{train,val,test}.csv` and `blind_{train,val,test}.csv`, apart by content. Scores of people are mapped linearly
 from the range of their set to [0,1], the range of the consensus.
 """
@@ -31,8 +31,7 @@ COLUMNS = ("image", "reference", "degraded", "mos", "content", "distortion")
 METHODS = ("bicubic", "IMDN", "PCARN-M-L1", "PCARN-M", "SRGAN-d", "SRGAN-z")
 # Scenes of SR4KIQA that are never trained on; the other scenes are.
 SCENES = {"Face3": "val", "Building2": "val", "Animal3": "test", "TextSimpIn2": "test", "CityStreetNight": "test"}
-# Offsets and side are whole multiples of x2, x3, x4 and x8; tiles overlap, which makes people's scores a fifth of all.
-TILE_PX, TILES = 240, [(top, left) for top in (0, 168, 336) for left in (0, 120, 240, 336, 456)]
+TILE_PX, TILES = 240, [(top, left) for top in (0, 336) for left in (0, 240, 456)]  # whole multiples of x2, x3, x4, x8
 
 
 def part_of(content):
