@@ -31,7 +31,8 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__)
     parser.add_argument("--out", type=Path, help="where the JSON goes; a .md and a .svg stand beside it")
-    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
+    parser.add_argument("--add", action="store_true", help="keep what --out holds of other rows")
+    parser.add_argument("--rows", nargs="*", choices=ROWS, default=list(ROWS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: what this process computed")
@@ -47,7 +48,7 @@ def measure_row(name: str, options: argparse.Namespace) -> dict[str, Any]:
     row = ROWS[name]
     sides = [("peer", "fp32"), ("ours", "fp32"), ("ours", "bf16"), ("peer", "bf16")]
     calls = {f"{side} {precision}": row.build(side, precision, options.device) for side, precision in sides}
-    difference = float((calls["peer fp32"]() - _signed(name, calls["ours fp32"]())).abs().max())
+    difference = float((calls["peer fp32"]() - calls["ours fp32"]()).abs().max())
     found: dict[str, Any] = {
         "name": row.name,
         "peer": row.peer,
@@ -62,10 +63,6 @@ def measure_row(name: str, options: argparse.Namespace) -> dict[str, Any]:
             f"{side} {precision}": _memory_apart(name, side, precision, options) for side, precision in sides
         }
     return found
-
-
-def _signed(name: str, result: torch.Tensor) -> torch.Tensor:
-    return result
 
 
 def _memory_apart(name: str, side: str, precision: str, options: argparse.Namespace) -> int:
@@ -108,20 +105,29 @@ def main() -> None:
         name, side, precision = options.memory_of
         print(peak_memory(ROWS[name].build(side, precision, options.device), options.device))
         return
-    result: dict[str, Any] = {"machine": machine(options), "floor": floor(9, options.clock, options.device)}
-    result["rows"] = {}
+    result: dict[str, Any] = {"rows": {}}
+    if options.add and options.out and options.out.is_file():
+        result = json.loads(options.out.read_text())
+    result |= {"machine": machine(options), "floor": floor(9, options.clock, options.device)}
     for name in tqdm(options.rows, disable=not sys.stderr.isatty()):
         result["rows"][name] = measure_row(name, options)
+        keep(result, options.out)
     if "compact" not in options.skip:
         result["compact"] = compact_ratios(options.rounds, options.clock, options.device)
     if "agreement" not in options.skip:
         result["agreement"] = agreement(options.photographs, options.device)
+    keep(result, options.out)
     print(markdown(result))
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(result, indent=1) + "\n")
-        options.out.with_suffix(".md").write_text(markdown(result))
-        draw(result, options.out.with_suffix(".svg"))
+
+
+def keep(result: dict[str, Any], out: Path | None) -> None:
+    """Write the figures so far, the table and the picture."""
+    if out is None:
+        return
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(result, indent=1) + "\n")
+    out.with_suffix(".md").write_text(markdown(result))
+    draw(result, out.with_suffix(".svg"))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from .patches import PatchScorer
 
 # Of encoded references; one of ten patches takes 0.5 MB.
 KEPT_BYTES = 64 * 2**20
+References = OrderedDict[tuple[Any, ...], Tensor]
 
 
 class CVRKDScorer(PatchScorer):
@@ -39,8 +40,8 @@ class CVRKDScorer(PatchScorer):
     ) -> None:
         self.patches_a_group = network.patches
         super().__init__(network, card, protocol, patches)
-        self._references: OrderedDict[tuple[Any, ...], Tensor] = OrderedDict()
-        self._encoder: Any = None
+        # With the network that encoded them; in a tuple, which hides it from nn.Module's registration.
+        self._remembered: tuple[Any, References] = (None, OrderedDict())
 
     def score(self, restored: Tensor, guide: Tensor) -> Tensor:
         """Score (B,3,H,W) against `guide`, (B,3,h,w) or (1,3,h,w), as (B,)."""
@@ -77,26 +78,26 @@ class CVRKDScorer(PatchScorer):
         wants_gradient = torch.is_grad_enabled() and guide.requires_grad
         if wants_gradient or torch.compiler.is_compiling() or self.dtype == torch.float64:
             return self.encode(guide, groups)
-        if self._encoder is not self.folded:
-            self._references.clear()
-            self._encoder = self.folded
+        if self._remembered[0] is not self.folded:
+            self._remembered = (self.folded, OrderedDict())
+        known = self._remembered[1]
         kind = (groups, self.protocol, guide.dtype, precision(guide, self.dtype), guide.shape[1:])
         keys = [(*kind, _digest(image)) for image in guide]
         # Not as tensors of inference mode, which no later graph could hold.
         with torch.inference_mode(False), torch.no_grad():
             for key, image in zip(keys, guide, strict=True):
-                if key not in self._references:
-                    self._references[key] = self.encode(image[None], groups)
-                self._references.move_to_end(key)
-            encoded = torch.cat([self._references[key] for key in keys])
+                if key not in known:
+                    known[key] = self.encode(image[None], groups)
+                known.move_to_end(key)
+            encoded = torch.cat([known[key] for key in keys])
         size = encoded[0].nbytes
-        while len(self._references) * size > KEPT_BYTES:
-            self._references.popitem(last=False)
+        while len(known) * size > KEPT_BYTES:
+            known.popitem(last=False)
         return encoded
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave what is remembered out of copies and files."""
-        return {**super().__getstate__(), "_references": OrderedDict(), "_encoder": None}
+        return {**super().__getstate__(), "_remembered": (None, OrderedDict())}
 
 
 def _digest(image: Tensor) -> bytes:
