@@ -6,6 +6,8 @@ images encoded at every call. Parameters have our names, so that a state dict of
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torchvision.models import resnet50
@@ -117,8 +119,7 @@ class Attention(nn.Module):
 
 def chain(*widths: int) -> nn.Sequential:
     """1x1 convolutions, a ReLU after each."""
-    pairs = zip(widths, widths[1:], strict=False)
-    return nn.Sequential(*(step for into, out in pairs for step in (nn.Conv2d(into, out, 1), nn.ReLU())))
+    return nn.Sequential(*(step for into, out in pairwise(widths) for step in (nn.Conv2d(into, out, 1), nn.ReLU())))
 
 
 class TeacherIQAReading(nn.Module):

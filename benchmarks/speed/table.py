@@ -40,7 +40,7 @@ def markdown(result: dict[str, Any]) -> str:
         f"{machine['threads']} of {machine['cores']} cores{shared}, torch {machine['torch']}: {clock}, medians of "
         f"{machine['rounds']} interleaved runs, least to largest in brackets. Floor: {rates}.",
         "",
-        "| what | beside | peer | ours fp32 | faster | asked | of the floor | ours bf16 | faster | asked | of the floor |",
+        "| what | beside | peer fp32 | ours fp32 | faster | asked | of floor | ours bf16 | faster | asked | of floor |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in result["rows"].values():

@@ -49,7 +49,9 @@ class FoldedInceptionConv(nn.Module):
 
     def __init__(self, block: InceptionConv) -> None:
         super().__init__()
-        inception, norm = block[0], block[1]
+        inception: Any = block[0]
+        norm: Any = block[1]
+        triple: Any = block[3]
         quarter = inception.point.out_channels
         hidden = inception.wide[0].out_channels
         point, wide, near, pool = (slice(start * quarter, (start + 1) * quarter) for start in range(4))
@@ -67,7 +69,7 @@ class FoldedInceptionConv(nn.Module):
             _conv(inception.near[6], norm, relu=True, channels=near),
         )
         self.pool = nn.Sequential(inception.pool[0], _conv(inception.pool[1], norm, relu=True, channels=pool))
-        self.triple = nn.Sequential(*_runs([*block[3], block[4], block[5]]))
+        self.triple = nn.Sequential(*_runs([*triple, block[4], block[5]]))
 
     def forward(self, features: Tensor) -> Tensor:
         """Map (B, in_channels, H, W) to (B, out_channels, H, W)."""
@@ -121,7 +123,7 @@ def _runs(steps: list[nn.Module]) -> Iterator[nn.Module]:
         if step.out_channels == 1:
             yield _lone(step)
             continue
-        norm = behind.pop(0) if behind and isinstance(behind[0], nn.BatchNorm2d) else None
+        norm: Any = behind.pop(0) if behind and isinstance(behind[0], nn.BatchNorm2d) else None
         relu = bool(behind) and isinstance(behind[0], nn.ReLU)
         place += (norm is not None) + relu
         yield _conv(step, norm, relu)
@@ -130,7 +132,7 @@ def _runs(steps: list[nn.Module]) -> Iterator[nn.Module]:
 def _pyramid(trunk: ResidualPyramid) -> ResidualPyramid:
     twin = copy.copy(trunk)
     twin._modules = {name: _fold(child) for name, child in trunk._modules.items()}
-    twin.conv1, twin.bn1, twin.relu = _conv(trunk.conv1, trunk.bn1, relu=True), nn.Identity(), nn.Identity()
+    twin._modules |= {"conv1": _conv(trunk.conv1, trunk.bn1, relu=True), "bn1": nn.Identity(), "relu": nn.Identity()}
     return twin
 
 

@@ -93,8 +93,9 @@ class FoldedConv(nn.Module):
         weight, bias = self._laid(features.dtype, "forwards", features.shape)
         place = (self.padding, self.stride, (1, 1), self.groups)
         if residual is None:
-            then = "relu" if self.relu else "none"
-            return _ONEDNN._convolution_pointwise(features, weight, bias, *place, then, [], "")
+            return _ONEDNN._convolution_pointwise(
+                features, weight, bias, *place, "relu" if self.relu else "none", [], ""
+            )
         residual = residual.contiguous(memory_format=torch.channels_last)
         then = "relu" if self.relu else None
         return _ONEDNN._convolution_pointwise.binary(features, residual, weight, bias, *place, "add", 1.0, then, [], "")

@@ -102,4 +102,4 @@ class CVRKDScorer(PatchScorer):
 
 def _digest(image: Tensor) -> bytes:
     values = image.detach().contiguous().cpu().view(torch.uint8)
-    return hashlib.blake2b(values.numpy(), digest_size=16).digest()
+    return hashlib.blake2b(values.numpy().data, digest_size=16).digest()
