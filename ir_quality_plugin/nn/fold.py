@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -55,12 +56,15 @@ class FoldedInceptionConv(nn.Module):
         quarter = inception.point.out_channels
         hidden = inception.wide[0].out_channels
         point, wide, near, pool = (slice(start * quarter, (start + 1) * quarter) for start in range(4))
-        entrances = (
-            fold_norm(inception.point, norm, point),
-            fold_norm(inception.wide[0], inception.wide[1]),
-            fold_norm(inception.near[0], inception.near[1]),
-        )
-        joined = Kernel(*(torch.cat(parts) for parts in zip(*entrances, strict=True)))
+
+        def joined() -> Kernel:
+            entrances = (
+                fold_norm(inception.point, norm, point),
+                fold_norm(inception.wide[0], inception.wide[1]),
+                fold_norm(inception.near[0], inception.near[1]),
+            )
+            return Kernel(*(torch.cat(parts) for parts in zip(*entrances, strict=True)))
+
         self.widths = (quarter, hidden, hidden)
         self.enter = FoldedConv(joined, inception.point, inception.point.weight.dtype, relu=True)
         self.wide = _conv(inception.wide[3], norm, relu=True, channels=wide)
@@ -83,10 +87,14 @@ class FoldedDoubling(nn.Module):
     def __init__(self, up: nn.ConvTranspose2d) -> None:
         super().__init__()
         self.width = up.out_channels
-        weight = up.weight.permute(2, 3, 1, 0).reshape(4 * self.width, -1, 1, 1).double()
-        bias = torch.zeros(self.width) if up.bias is None else up.bias
+
+        def quarters() -> Kernel:
+            weight = up.weight.permute(2, 3, 1, 0).reshape(4 * self.width, -1, 1, 1).double()
+            bias = weight.new_zeros(self.width) if up.bias is None else up.bias.double()
+            return Kernel(weight, bias.repeat(4))
+
         like = nn.Conv2d(up.in_channels, 4 * self.width, 1, device="meta")
-        self.point = FoldedConv(Kernel(weight, bias.double().repeat(4)), like, up.weight.dtype)
+        self.point = FoldedConv(quarters, like, up.weight.dtype)
 
     def forward(self, features: Tensor) -> Tensor:
         """Map (B, in_channels, H, W) to (B, out_channels, 2H, 2W)."""
@@ -108,7 +116,7 @@ def _fold(network: Any) -> Any:
 def _conv(
     conv: nn.Conv2d, norm: nn.BatchNorm2d | None = None, relu: bool = False, channels: slice = slice(None)
 ) -> FoldedConv:
-    return FoldedConv(fold_norm(conv, norm, channels), conv, conv.weight.dtype, relu)
+    return FoldedConv(partial(fold_norm, conv, norm, channels), conv, conv.weight.dtype, relu)
 
 
 def _runs(steps: list[nn.Module]) -> Iterator[nn.Module]:

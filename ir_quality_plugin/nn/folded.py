@@ -6,7 +6,7 @@ same with these modules, in fewer passes over memory; the network keeps its own 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -54,16 +54,15 @@ class FoldedConv(nn.Module):
     float64, in torch's own operators.
 
     Args:
-        kernel: weight and bias.
+        kernel: gives weight and bias; asked whenever they are laid out anew, so that they are kept in that form alone.
         like: the convolution that it comes from: its stride, padding and groups.
-        dtype: of the weights; features are brought to it.
+        dtype: to compute in where autocast is off; features are brought to it.
         relu: whether a ReLU ends it.
     """
 
-    def __init__(self, kernel: Kernel, like: nn.Conv2d, dtype: torch.dtype, relu: bool = False) -> None:
+    def __init__(self, kernel: Callable[[], Kernel], like: nn.Conv2d, dtype: torch.dtype, relu: bool = False) -> None:
         super().__init__()
-        self.weight = nn.Parameter(kernel.weight.to(dtype), requires_grad=False)
-        self.bias = nn.Parameter(kernel.bias.to(dtype), requires_grad=False)
+        self.kernel, self.shape, self.dtype = kernel, kernel().weight.shape, dtype
         self.stride, self.groups, self.relu = like.stride, like.groups, relu
         self.padding = like.padding if isinstance(like.padding, tuple) else (0, 0)
         self.training = False
@@ -71,7 +70,7 @@ class FoldedConv(nn.Module):
 
     def forward(self, features: Tensor, residual: Tensor | None = None) -> Tensor:
         """Map (B,C,H,W), and a residual of the output's shape, to the convolution's output; gradients reach both."""
-        dtype = precision(features, self.weight.dtype)
+        dtype = precision(features, self.dtype)
         features = features.to(dtype)
         residual = None if residual is None else residual.to(dtype)
         if not (_FUSED and features.device.type == "cpu" and dtype in _PRECISIONS):
@@ -108,15 +107,15 @@ class FoldedConv(nn.Module):
             return _ONEDNN._convolution_pointwise(
                 gradient, weight, None, self._padding_back(), (1, 1), (1, 1), self.groups, "none", [], ""
             )
-        if self.weight.shape[-2:] == (1, 1) and self.padding == (0, 0):
+        if self.shape[-2:] == (1, 1) and self.padding == (0, 0):
             weight, _ = self._laid(gradient.dtype, "backwards", gradient.shape)
             found = gradient.new_zeros(shape).contiguous(memory_format=torch.channels_last)
             found[..., :: self.stride[0], :: self.stride[1]] = _ONEDNN._convolution_pointwise(
                 gradient, weight, None, (0, 0), (1, 1), (1, 1), self.groups, "none", [], ""
             )
             return found
-        phases = Phases(self.weight.shape[-1], self.stride[0], self.padding[0])
-        if self.weight.shape[1] <= FEW_CHANNELS and self.groups == 1 and phases.fit(self, shape, gradient.shape):
+        phases = Phases(self.shape[-1], self.stride[0], self.padding[0])
+        if self.shape[1] <= FEW_CHANNELS and self.groups == 1 and phases.fit(self, shape, gradient.shape):
             weight, _ = self._laid(gradient.dtype, "by phases", gradient.shape)
             found = _ONEDNN._convolution_pointwise(
                 gradient, weight, None, (phases.padding,) * 2, (1, 1), (1, 1), 1, "none", [], ""
@@ -129,14 +128,15 @@ class FoldedConv(nn.Module):
         )[0]  # fmt: skip
 
     def _padding_back(self) -> tuple[int, ...]:
-        return tuple(side - 1 - given for side, given in zip(self.weight.shape[-2:], self.padding, strict=True))
+        return tuple(side - 1 - given for side, given in zip(self.shape[-2:], self.padding, strict=True))
 
     def _laid(self, dtype: torch.dtype, way: str, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Weight and bias in a precision, as an operator likes them best; made at the first call."""
         if (dtype, way) not in self._laid_out:
             # Not as tensors of inference mode, which no later graph could hold.
             with torch.inference_mode(False), torch.no_grad():
-                weight, padding, stride = self.weight.to(dtype), self.padding, self.stride
+                exact = self.kernel()
+                weight, padding, stride = exact.weight.to(dtype), self.padding, self.stride
                 if way == "backwards":
                     weight = weight.unflatten(0, (self.groups, -1)).transpose(1, 2).flatten(0, 1).flip(2, 3)
                     padding, stride = self._padding_back(), (1, 1)
@@ -148,7 +148,7 @@ class FoldedConv(nn.Module):
                     weight = _ONEDNN._reorder_convolution_weight(
                         weight, padding, stride, (1, 1), self.groups, list(shape)
                     )
-                self._laid_out[dtype, way] = weight, self.bias.to(dtype)
+                self._laid_out[dtype, way] = weight, exact.bias.to(dtype)
         return self._laid_out[dtype, way]
 
 
@@ -175,7 +175,7 @@ class Phases:
 
     def fit(self, conv: FoldedConv, shape: Sequence[int], output_shape: Sequence[int]) -> bool:
         """Whether a convolution is square, and its output answers for every pixel of an input of `shape`."""
-        square = conv.weight.shape[-2] == self.side and conv.stride[1] == self.stride
+        square = conv.shape[-2] == self.side and conv.stride[1] == self.stride
         needed = (-(-side // self.stride) + self.padding + self.first for side in shape[-2:])
         given = (side + 2 * self.padding - self.length + 1 for side in output_shape[-2:])
         return square and conv.padding[1] == self.offset and all(n <= g for n, g in zip(needed, given, strict=True))
