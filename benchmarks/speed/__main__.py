@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from .agreement import agreement
+from .agreement import METHODS, agreement
 from .clock import floor, interleaved, operations, peak_memory
 from .compact import compact_ratios
 from .rows import ROWS
@@ -38,6 +38,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: what this process computed")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     parser.add_argument("--photographs", type=Path, default=Path("recipes/smoke/photographs"))
+    parser.add_argument("--agreement", nargs="+", choices=METHODS, default=METHODS, help="methods to rank in bf16")
     parser.add_argument("--skip", nargs="*", choices=("agreement", "compact", "memory"), default=[])
     parser.add_argument("--memory-of", nargs=3, metavar=("ROW", "SIDE", "PRECISION"), help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -115,7 +116,7 @@ def main() -> None:
     if "compact" not in options.skip:
         result["compact"] = compact_ratios(options.rounds, options.clock, options.device)
     if "agreement" not in options.skip:
-        result["agreement"] = agreement(options.photographs, options.device)
+        result["agreement"] = agreement(options.photographs, options.agreement, options.device)
     keep(result, options.out)
     print(markdown(result))
 

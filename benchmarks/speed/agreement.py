@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,15 @@ from ir_quality_plugin.nn.pixels import mirror_to
 from . import peers
 from .rows import casting
 
+METHODS = ("ckdn", "teacheriqa", "cvrkd")
 COUNT, SIDE_PX, BATCH = 500, 224, 4
 EXPECTED = 0.999
 
 
-def agreement(folder: Path, device: torch.device) -> dict[str, Any]:
+def agreement(folder: Path, methods: Sequence[str], device: torch.device) -> dict[str, Any]:
     """SRCC of autocast scores with float32 scores over 500 spoiled photographs, by method."""
     clean, spoiled = varied(list_images(folder))
-    scorers = {method: peers.ours(method).to(device) for method in ("ckdn", "teacheriqa", "cvrkd")}
+    scorers = {method: peers.ours(method).to(device) for method in methods}
     scores: dict[str, dict[str, list[Tensor]]] = {method: {"fp32": [], "bf16": []} for method in scorers}
     for first in tqdm(range(0, COUNT, BATCH), desc="bf16 beside fp32", disable=None):
         restored, guide = (batch[first : first + BATCH].to(device) for batch in (spoiled, clean))
