@@ -119,9 +119,11 @@ def draw(result: dict[str, Any], path: Path) -> None:
     axes.axvline(1, color="grey", lw=0.8)
     axes.set_yticks(range(len(rows)), [_wrapped(row) for row in rows])
     axes.invert_yaxis()
-    axes.set_xlabel("times faster than the peer in fp32; tick: asked for, diamond: the machine's floor")
+    axes.set_xlabel("times faster than the peer in fp32")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="lower right")
+    axes.plot([], [], color="black", lw=2, label="asked for")
+    axes.plot([], [], "D", ms=5, color="white", mec="black", label="the machine's floor")
+    figure.legend(frameon=False, loc="outside upper right", ncols=4)
     figure.savefig(path)
     pyplot.close(figure)
 
