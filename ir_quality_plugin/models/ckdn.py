@@ -106,6 +106,8 @@ class CKDN(nn.Module):
     Source: CKDN, figure 2 (QSE, DTE, CSP), as released; deviations: none.
     """
 
+    in_full_precision = ("predictor.mlp", "preference_predictor.mlp")
+
     def __init__(
         self,
         stem_width: int = 64,

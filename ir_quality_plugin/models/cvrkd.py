@@ -67,6 +67,8 @@ class CVRKD(nn.Module):
     backbone's BatchNorm statistics drift in training, here they stay.
     """
 
+    in_full_precision = ("regressor",)
+
     def __init__(
         self,
         patches: int = 10,
@@ -113,9 +115,16 @@ class CVRKD(nn.Module):
                 f"patches have shape {tuple(patches.shape)}; expected (B,{self.patches},3,H,W): they are stacked on "
                 "channels"
             )
-        taps = self.backbone(rearrange(patches, "b p c h w -> (b p) c h w"))
-        local = self.local_distortion(taps[1:])
-        return rearrange(local, "(b p) s c h w -> b (s p c) h w", p=self.patches)
+        local = self.localise(rearrange(patches, "b p c h w -> (b p) c h w"))
+        return self.stack(rearrange(local, "(b p) s c h w -> b p s c h w", p=self.patches))
+
+    def localise(self, patches: Tensor) -> Tensor:
+        """Map single patches (N,3,H,W), ImageNet-normalised, to local features (N, S, local_width, grid, grid)."""
+        return self.local_distortion(self.backbone(patches)[1:])
+
+    def stack(self, local: Tensor) -> Tensor:
+        """Stack local features (B, P, S, local_width, grid, grid) of P patches as `encode` does."""
+        return rearrange(local, "b p s c h w -> b (s p c) h w")
 
     def judge(self, restored: Tensor, reference: Tensor) -> CVRKDOutput:
         """Score encoded images against encoded references, both as `encode` returns them."""

@@ -142,6 +142,8 @@ class TeacherIQAStudent(nn.Module):
     Source: TeacherIQA, the student network, as released; deviations: none.
     """
 
+    in_full_precision = ("head", "score")
+
     def __init__(
         self,
         stem_width: int = 64,

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from ..nn.crops import centre_crop
 from ..nn.pixels import resize_shorter
+from ..nn.rowwise import rowwise
 from .scorer import Scorer
 
 RELEASED_RESIZE_PX = 329
@@ -26,11 +27,14 @@ class CKDNScorer(Scorer):
 
     def score(self, restored: Tensor, guide: Tensor) -> Tensor:
         """Score (B,3,H,W) against `guide` of the same shape as (B,)."""
-        images = {"restored": (restored, "bicubic"), "degraded": (guide, "nearest")}
-        prepared = {name: self._prepare(image, mode) for name, (image, mode) in images.items()}
-        return self.network(**prepared).degraded_reference.score
+        images = ((restored, "bicubic"), (guide, "nearest"))
+        prepared = [self._prepare(image, mode) for image, mode in images]
+        return rowwise(self._judge, self.at_once(prepared[0]), *prepared)
+
+    def _judge(self, restored: Tensor, guide: Tensor) -> Tensor:
+        return self.folded(restored, guide).degraded_reference.score
 
     def _prepare(self, images: Tensor, mode: str) -> Tensor:
         if self.protocol == "released":
             images = centre_crop(resize_shorter(images, RELEASED_RESIZE_PX, mode), RELEASED_CROP_PX)
-        return self.normalise(images)
+        return self.prepare(images)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import OrderedDict
+from typing import Any
+
 import torch
 from einops import rearrange
 from torch import Tensor
@@ -9,8 +13,14 @@ from torch import Tensor
 from ..models.card import Card, Protocol
 from ..models.cvrkd import CVRKD
 from ..nn.crops import take_patches
+from ..nn.folded import precision
 from ..nn.pixels import mirror_to
-from .patches import PATCHES_AT_ONCE, PatchScorer
+from ..nn.rowwise import rowwise
+from .patches import PatchScorer
+
+# Of encoded references; one of ten patches takes 0.5 MB.
+KEPT_BYTES = 64 * 2**20
+References = OrderedDict[tuple[Any, ...], Tensor]
 
 
 class CVRKDScorer(PatchScorer):
@@ -20,6 +30,8 @@ class CVRKDScorer(PatchScorer):
     size from 32 px for either image: below 224 px a side is mirrored up to it; above, the grid has ten patches or as
     many tens as cover the restored image, and gradients reach every pixel of it. The reference is cut into as many.
 
+    A reference that was seen before, by its content, is not encoded again, unless a gradient is asked for at it.
+
     Source: CVRKD-IQA; deviation: covering grids where the release draws ten random crops (protocol "released").
     """
 
@@ -28,21 +40,66 @@ class CVRKDScorer(PatchScorer):
     ) -> None:
         self.patches_a_group = network.patches
         super().__init__(network, card, protocol, patches)
+        # With the network that encoded them; in a tuple, which hides it from nn.Module's registration.
+        self._remembered: tuple[Any, References] = (None, OrderedDict())
 
     def score(self, restored: Tensor, guide: Tensor) -> Tensor:
         """Score (B,3,H,W) against `guide`, (B,3,h,w) or (1,3,h,w), as (B,)."""
         groups = self.count(restored) // self.patches_a_group
-        encoded = self.encode(restored, groups)
-        reference = self.encode(guide, groups).expand_as(encoded)
-        scores = self.network.judge(encoded.flatten(0, 1), reference.flatten(0, 1)).score
-        return scores.view(-1, groups).mean(dim=1)
+        reference = self.reference(guide, groups).expand(len(restored), -1, -1, -1, -1)
+
+        def judge(images: Tensor, clean: Tensor) -> Tensor:
+            encoded = self.encode(images, groups)
+            scores = self.folded.judge(encoded.flatten(0, 1), clean.flatten(0, 1)).score
+            return scores.view(-1, groups).mean(dim=1)
+
+        if torch.is_grad_enabled() and restored.requires_grad:
+            # All patches of an image are in its graph: one image's at a time.
+            return rowwise(judge, self.at_once(restored), restored, reference)
+        return judge(restored, reference)
 
     def encode(self, images: Tensor, groups: int) -> Tensor:
         """Encode G groups of patches of (B,3,H,W) as (B,G,C,grid,grid), each group spread over the image."""
         side = self.card.patch_px
-        images = mirror_to(self.normalise(images), side, side)
-        patches = take_patches(images, self.origins(images, groups * self.patches_a_group), side)
-        grouped = rearrange(patches, "b (p g) c h w -> (b g) p c h w", g=groups)
-        chunks = grouped.split(max(PATCHES_AT_ONCE // self.patches_a_group, 1))
-        encoded = torch.cat([self.network.encode(chunk) for chunk in chunks])
-        return rearrange(encoded, "(b g) c h w -> b g c h w", g=groups)
+        images = mirror_to(self.prepare(images), side, side)
+        origins = self.origins(images, groups * self.patches_a_group)
+        # On an image hardly larger than a patch, many of them fall on the same place: each is looked at once.
+        places = list(dict.fromkeys(origins))
+        patches = take_patches(images, places, side).flatten(0, 1)
+        local = torch.cat([self.folded.localise(piece) for piece in patches.split(self.at_once(patches))])
+        local = local.unflatten(0, (len(images), len(places)))
+        if len(places) < len(origins):
+            local = local[:, [places.index(origin) for origin in origins]]
+        grouped = rearrange(local, "b (p g) s c h w -> (b g) p s c h w", g=groups)
+        return self.folded.stack(grouped).unflatten(0, (len(images), groups))
+
+    def reference(self, guide: Tensor, groups: int) -> Tensor:
+        """Encode clean images (B,3,h,w) as `encode` does, or remember how they were encoded."""
+        wants_gradient = torch.is_grad_enabled() and guide.requires_grad
+        if wants_gradient or torch.compiler.is_compiling() or self.dtype == torch.float64:
+            return self.encode(guide, groups)
+        if self._remembered[0] is not self.folded:
+            self._remembered = (self.folded, OrderedDict())
+        known = self._remembered[1]
+        kind = (groups, self.protocol, guide.dtype, precision(guide, self.dtype), guide.shape[1:])
+        keys = [(*kind, _digest(image)) for image in guide]
+        # Not as tensors of inference mode, which no later graph could hold.
+        with torch.inference_mode(False), torch.no_grad():
+            for key, image in zip(keys, guide, strict=True):
+                if key not in known:
+                    known[key] = self.encode(image[None], groups)
+                known.move_to_end(key)
+            encoded = torch.cat([known[key] for key in keys])
+        size = encoded[0].nbytes
+        while len(known) * size > KEPT_BYTES:
+            known.popitem(last=False)
+        return encoded
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave what is remembered out of copies and files."""
+        return {**super().__getstate__(), "_remembered": (None, OrderedDict())}
+
+
+def _digest(image: Tensor) -> bytes:
+    values = image.detach().contiguous().cpu().view(torch.uint8)
+    return hashlib.blake2b(values.numpy().data, digest_size=16).digest()

@@ -25,6 +25,7 @@ class PatchScorer(Scorer):
 
     protocols = ("grid", "released")
     patches_a_group = 1
+    most_rows = PATCHES_AT_ONCE
 
     def __init__(
         self, network: nn.Module, card: Card, protocol: Protocol | None = None, patches: int | None = None

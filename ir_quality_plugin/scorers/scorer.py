@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import ImageError, MissingInputError, UsageError
 from ..models.card import Card, Protocol
-from ..nn.pixels import OVERSHOOT, RESAMPLING_OVERSHOOT, check_images, check_values, match_size
+from ..nn.pixels import OVERSHOOT, RESAMPLING_OVERSHOOT, Normalise, check_images, check_values, match_size
 from .frozen import Frozen
 
 WANTED = {
@@ -18,10 +20,16 @@ WANTED = {
     "aligned": ("reference", "the clean image of the same content"),
     "any-clean": ("reference", "any clean image"),
 }
+HALVES = (torch.float16, torch.bfloat16)
+# On a CPU, what a stage computes should still be in the cache when the next one reads it.
+PIXELS_AT_ONCE = 2**17
 
 
 class Scorer(Frozen, ABC):
     """A frozen network that scores restored images; subclasses say how an image becomes its input.
+
+    In half precision (`scorer.bfloat16()`) the pixels' normalisation and the network's last layers stay in float32,
+    since eight bits would leave few scores to tell apart.
 
     Args:
         network: one of our networks.
@@ -36,6 +44,8 @@ class Scorer(Frozen, ABC):
     """
 
     protocols: tuple[Protocol, ...] = ()
+    # Most rows of a batch that go through the network at once on a GPU; None for all.
+    most_rows: int | None = None
 
     def __init__(
         self, network: nn.Module, card: Card, protocol: Protocol | None = None, patches: int | None = None
@@ -82,7 +92,7 @@ class Scorer(Frozen, ABC):
                 )
             images[self.needs] = guide
         self._check(images)
-        dtype = self.dtype
+        dtype = torch.float32 if self.dtype in HALVES else self.dtype
         if guide is not None:
             guide = guide.to(dtype)
             if self.card.reference == "degraded":
@@ -92,7 +102,29 @@ class Scorer(Frozen, ABC):
 
     @abstractmethod
     def score(self, restored: Tensor, guide: Any) -> Tensor:
-        """Score checked images in the network's dtype: restored and what it is judged against (None where nothing)."""
+        """Score checked images, in float32 at least: restored and what it is judged against (None where nothing)."""
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Normalise images (B,3,H,W) in [0,1] as the weights' card says, and bring them to the network's dtype."""
+        return self.normalise(images).to(self.dtype)
+
+    def at_once(self, rows: Tensor) -> int:
+        """How many rows (N,...,H,W) of a batch should go through the network together."""
+        if rows.device.type != "cpu" or torch.compiler.is_compiling():
+            return self.most_rows or len(rows)
+        return max(PIXELS_AT_ONCE * 3 // rows[0].numel(), 1)
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
+        target = fn(torch.empty(0, dtype=self.dtype, device=self.device))
+        names = self.network.in_full_precision if target.dtype in HALVES else ()
+        exact = {name: copy.deepcopy(self.network.get_submodule(name)).float() for name in names}
+        super()._apply(fn, recurse)
+        for name, part in exact.items():
+            kept = self.network.get_submodule(name).float()
+            kept.load_state_dict(part.state_dict())
+        if target.dtype in HALVES and isinstance(self.normalise, Normalise):
+            self._frozen = (self.network, Normalise().to(target.device))
+        return self
 
     def _check(self, images: dict[str, Tensor]) -> None:
         for name, batch in images.items():

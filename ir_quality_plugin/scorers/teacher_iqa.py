@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
-import torch
 from einops import rearrange
 from torch import Tensor
 
 from ..nn.crops import take_patches
 from ..nn.pixels import mirror_to
-from .patches import PATCHES_AT_ONCE, PatchScorer
+from ..nn.rowwise import rowwise
+from .patches import PatchScorer
 
 
 class TeacherIQAScorer(PatchScorer):
@@ -24,10 +24,10 @@ class TeacherIQAScorer(PatchScorer):
 
     def score(self, restored: Tensor, guide: None = None) -> Tensor:
         """Score (B,3,H,W) as (B,)."""
-        images = mirror_to(self.normalise(restored), self.card.patch_px, self.card.patch_px)
+        images = mirror_to(self.prepare(restored), self.card.patch_px, self.card.patch_px)
         # On an image hardly larger than a patch, many of them fall on the same place: each is scored once.
         times = Counter(self.origins(images, self.count(restored)))
         patches = rearrange(take_patches(images, list(times), self.card.patch_px), "b p c h w -> (b p) c h w")
-        scores = torch.cat([self.network(chunk).score for chunk in patches.split(PATCHES_AT_ONCE)])
+        scores = rowwise(lambda piece: self.folded(piece).score, self.at_once(patches), patches)
         weights = scores.new_tensor(list(times.values())) / times.total()
         return rearrange(scores, "(b p) -> b p", b=len(restored)) @ weights

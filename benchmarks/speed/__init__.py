@@ -1,0 +1,1 @@
+"""How fast the scorers and losses are, beside pyiqa's and beside plain readings of the released networks."""

@@ -1,0 +1,164 @@
+"""A copy of a frozen network that computes the same faster."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .folded import FoldedConv, Kernel, fold_norm
+from .inception import InceptionConv
+from .resnet import Bottleneck, ResidualPyramid
+
+
+def fold(network: Any) -> Any:
+    """Copy a frozen network; convolutions take in the BatchNorm, ReLU and sum behind them, the rest is shared.
+
+    Args:
+        network: of the package's modules, in eval mode, no weight of which takes a gradient.
+
+    Returns:
+        A network that is called alike, with the same output up to float rounding. It has no state of its own to save,
+        and its gradient is not differentiable again.
+    """
+    # Not as tensors of inference mode, which no later graph could hold.
+    with torch.inference_mode(False), torch.no_grad():
+        return _fold(network)
+
+
+class FoldedBottleneck(nn.Module):
+    """A `Bottleneck` of three folded convolutions, or four; the sum is inside of the last."""
+
+    def __init__(self, block: Bottleneck) -> None:
+        super().__init__()
+        self.reduce = _conv(block.conv1, block.bn1, relu=True)
+        self.mix = _conv(block.conv2, block.bn2, relu=True)
+        self.expand = _conv(block.conv3, block.bn3, relu=True)
+        self.downsample = _fold(block.downsample)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (B, in_channels, H, W) to (B, planes * expansion, H/stride, W/stride)."""
+        return self.expand(self.mix(self.reduce(features)), self.downsample(features))
+
+
+class FoldedInceptionConv(nn.Module):
+    """An `InceptionConv`: the three 1x1 convolutions that read its input are one, and every BatchNorm is folded."""
+
+    def __init__(self, block: InceptionConv) -> None:
+        super().__init__()
+        inception: Any = block[0]
+        norm: Any = block[1]
+        triple: Any = block[3]
+        quarter = inception.point.out_channels
+        hidden = inception.wide[0].out_channels
+        point, wide, near, pool = (slice(start * quarter, (start + 1) * quarter) for start in range(4))
+
+        def joined() -> Kernel:
+            entrances = (
+                fold_norm(inception.point, norm, point),
+                fold_norm(inception.wide[0], inception.wide[1]),
+                fold_norm(inception.near[0], inception.near[1]),
+            )
+            return Kernel(*(torch.cat(parts) for parts in zip(*entrances, strict=True)))
+
+        self.widths = (quarter, hidden, hidden)
+        self.enter = FoldedConv(joined, inception.point, inception.point.weight.dtype, relu=True)
+        self.wide = _conv(inception.wide[3], norm, relu=True, channels=wide)
+        self.near = nn.Sequential(
+            _conv(inception.near[3], inception.near[4], relu=True),
+            _conv(inception.near[6], norm, relu=True, channels=near),
+        )
+        self.pool = nn.Sequential(inception.pool[0], _conv(inception.pool[1], norm, relu=True, channels=pool))
+        self.triple = nn.Sequential(*_runs([*triple, block[4], block[5]]))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (B, in_channels, H, W) to (B, out_channels, H, W)."""
+        point, wide, near = self.enter(features).split(self.widths, dim=1)
+        return self.triple(torch.cat([point, self.wide(wide), self.near(near), self.pool(features)], dim=1))
+
+
+class FoldedDoubling(nn.Module):
+    """A 2x2 up-convolution with stride 2: a 1x1 convolution to four times the width, and its four maps interleaved."""
+
+    def __init__(self, up: nn.ConvTranspose2d) -> None:
+        super().__init__()
+        self.width = up.out_channels
+
+        def quarters() -> Kernel:
+            weight = up.weight.permute(2, 3, 1, 0).reshape(4 * self.width, -1, 1, 1).double()
+            bias = weight.new_zeros(self.width) if up.bias is None else up.bias.double()
+            return Kernel(weight, bias.repeat(4))
+
+        like = nn.Conv2d(up.in_channels, 4 * self.width, 1, device="meta")
+        self.point = FoldedConv(quarters, like, up.weight.dtype)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (B, in_channels, H, W) to (B, out_channels, 2H, 2W)."""
+        batch, _, height, width = features.shape
+        quarters = self.point(features).permute(0, 2, 3, 1).view(batch, height, width, 2, 2, self.width)
+        return quarters.transpose(2, 3).reshape(batch, 2 * height, 2 * width, self.width).permute(0, 3, 1, 2)
+
+
+def _fold(network: Any) -> Any:
+    for kind, rule in RULES.items():
+        if type(network) is kind:
+            return rule(network)
+    twin = copy.copy(network)
+    twin._parameters, twin._buffers = dict(network._parameters), dict(network._buffers)
+    twin._modules = {name: _fold(child) for name, child in network._modules.items()}
+    return twin
+
+
+def _conv(
+    conv: nn.Conv2d, norm: nn.BatchNorm2d | None = None, relu: bool = False, channels: slice = slice(None)
+) -> FoldedConv:
+    return FoldedConv(partial(fold_norm, conv, norm, channels), conv, conv.weight.dtype, relu)
+
+
+def _runs(steps: list[nn.Module]) -> Iterator[nn.Module]:
+    """Fold every convolution of a chain with the BatchNorm and the ReLU behind it."""
+    place = 0
+    while place < len(steps):
+        step, behind = steps[place], steps[place + 1 : place + 3]
+        place += 1
+        if type(step) is not nn.Conv2d:
+            yield _fold(step)
+            continue
+        if step.out_channels == 1:
+            yield _lone(step)
+            continue
+        norm: Any = behind.pop(0) if behind and isinstance(behind[0], nn.BatchNorm2d) else None
+        relu = bool(behind) and isinstance(behind[0], nn.ReLU)
+        place += (norm is not None) + relu
+        yield _conv(step, norm, relu)
+
+
+def _pyramid(trunk: ResidualPyramid) -> ResidualPyramid:
+    twin = copy.copy(trunk)
+    twin._modules = {name: _fold(child) for name, child in trunk._modules.items()}
+    twin._modules |= {"conv1": _conv(trunk.conv1, trunk.bn1, relu=True), "bn1": nn.Identity(), "relu": nn.Identity()}
+    return twin
+
+
+def _lone(conv: nn.Conv2d) -> nn.Module:
+    # With one output channel at one place, oneDNN mixes up the images of a batch (torch 2.14).
+    return conv if conv.out_channels == 1 else _conv(conv)
+
+
+def _doubling(up: nn.ConvTranspose2d) -> nn.Module:
+    plain = up.kernel_size == up.stride == (2, 2) and up.padding == (0, 0) and up.groups == 1
+    return FoldedDoubling(up) if plain else up
+
+
+RULES: dict[type, Callable[[Any], nn.Module]] = {
+    Bottleneck: FoldedBottleneck,
+    InceptionConv: FoldedInceptionConv,
+    ResidualPyramid: _pyramid,
+    nn.Sequential: lambda steps: nn.Sequential(*_runs(list(steps))),
+    nn.Conv2d: _lone,
+    nn.ConvTranspose2d: _doubling,
+}

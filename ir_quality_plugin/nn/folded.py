@@ -1,0 +1,225 @@
+"""Frozen convolutions with their BatchNorm, ReLU and residual sum in one step, forwards and backwards.
+
+The model files stay as the papers draw them. `fold` (in `fold.py`) gives a copy of a frozen network that computes the
+same with these modules, in fewer passes over memory; the network keeps its own values as they were released.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+# oneDNN's convolution with a ReLU and a sum inside: what torch.compile emits for a CPU.
+_ONEDNN = torch.ops.mkldnn
+_FUSED = hasattr(_ONEDNN, "_convolution_pointwise") and hasattr(_ONEDNN, "_reorder_convolution_weight")
+# Of an input: above, oneDNN's gradient of a strided convolution is the faster one.
+FEW_CHANNELS = 4
+_PRECISIONS = (torch.float32, torch.bfloat16)
+
+
+class Kernel(NamedTuple):
+    """A convolution's weight (C_out, C_in / groups, h, w) and bias (C_out,), BatchNorm folded in, in float64."""
+
+    weight: Tensor
+    bias: Tensor
+
+
+def fold_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d | None = None, channels: slice = slice(None)) -> Kernel:
+    """Fold a BatchNorm of fixed statistics into the convolution before it.
+
+    Args:
+        conv: the convolution.
+        norm: the BatchNorm behind it; None for none.
+        channels: of the BatchNorm, where it also normalises other maps beside this one's.
+    """
+    with torch.no_grad():
+        weight = conv.weight.double()
+        bias = weight.new_zeros(len(weight)) if conv.bias is None else conv.bias.double()
+        if norm is None or norm.running_var is None or norm.running_mean is None:
+            return Kernel(weight, bias)
+        scale = norm.weight[channels].double() * (norm.running_var[channels].double() + norm.eps).rsqrt()
+        shifted = (bias - norm.running_mean[channels].double()) * scale + norm.bias[channels].double()
+        return Kernel(weight * scale.view(-1, 1, 1, 1), shifted)
+
+
+class FoldedConv(nn.Module):
+    """`relu(batchnorm(conv(features)) + residual)` with frozen weights, as one convolution.
+
+    On a CPU it runs in oneDNN with weights that are laid out once, the gradient at the features too; elsewhere, and in
+    float64, in torch's own operators.
+
+    Args:
+        kernel: gives weight and bias; asked whenever they are laid out anew, so that they are kept in that form alone.
+        like: the convolution that it comes from: its stride, padding and groups.
+        dtype: to compute in where autocast is off; features are brought to it.
+        relu: whether a ReLU ends it.
+    """
+
+    def __init__(self, kernel: Callable[[], Kernel], like: nn.Conv2d, dtype: torch.dtype, relu: bool = False) -> None:
+        super().__init__()
+        self.kernel, self.shape, self.dtype = kernel, kernel().weight.shape, dtype
+        self.stride, self.groups, self.relu = like.stride, like.groups, relu
+        self.padding = like.padding if isinstance(like.padding, tuple) else (0, 0)
+        self.training = False
+        self._laid_out: dict[tuple[torch.dtype, str], tuple[Tensor, Tensor]] = {}
+
+    def forward(self, features: Tensor, residual: Tensor | None = None) -> Tensor:
+        """Map (B,C,H,W), and a residual of the output's shape, to the convolution's output; gradients reach both."""
+        dtype = precision(features, self.dtype)
+        features = features.to(dtype)
+        residual = None if residual is None else residual.to(dtype)
+        if not (_FUSED and features.device.type == "cpu" and dtype in _PRECISIONS):
+            return self.plainly(features, residual)
+        if torch.is_grad_enabled() and (features.requires_grad or (residual is not None and residual.requires_grad)):
+            return _Fused.apply(features, residual, self)
+        return self.run(features, residual)
+
+    def plainly(self, features: Tensor, residual: Tensor | None) -> Tensor:
+        """Compute with torch's own differentiable operators."""
+        weight, bias = self._laid(features.dtype, "plain", features.shape)
+        output = functional.conv2d(features, weight, bias, self.stride, self.padding, 1, self.groups)
+        output = output if residual is None else output + residual
+        return output.relu() if self.relu else output
+
+    def run(self, features: Tensor, residual: Tensor | None) -> Tensor:
+        """Compute with oneDNN, without a graph."""
+        features = features.contiguous(memory_format=torch.channels_last)
+        weight, bias = self._laid(features.dtype, "forwards", features.shape)
+        place = (self.padding, self.stride, (1, 1), self.groups)
+        if residual is None:
+            return _ONEDNN._convolution_pointwise(
+                features, weight, bias, *place, "relu" if self.relu else "none", [], ""
+            )
+        residual = residual.contiguous(memory_format=torch.channels_last)
+        then = "relu" if self.relu else None
+        return _ONEDNN._convolution_pointwise.binary(features, residual, weight, bias, *place, "add", 1.0, then, [], "")
+
+    def run_back(self, gradient: Tensor, shape: torch.Size) -> Tensor:
+        """The gradient at features of `shape`, from the one at the convolution's output."""
+        if self.stride == (1, 1):
+            # The gradient of a convolution is one: weights mirrored, inputs and outputs exchanged.
+            weight, _ = self._laid(gradient.dtype, "backwards", gradient.shape)
+            return _ONEDNN._convolution_pointwise(
+                gradient, weight, None, self._padding_back(), (1, 1), (1, 1), self.groups, "none", [], ""
+            )
+        if self.shape[-2:] == (1, 1) and self.padding == (0, 0):
+            weight, _ = self._laid(gradient.dtype, "backwards", gradient.shape)
+            found = gradient.new_zeros(shape).contiguous(memory_format=torch.channels_last)
+            found[..., :: self.stride[0], :: self.stride[1]] = _ONEDNN._convolution_pointwise(
+                gradient, weight, None, (0, 0), (1, 1), (1, 1), self.groups, "none", [], ""
+            )
+            return found
+        phases = Phases(self.shape[-1], self.stride[0], self.padding[0])
+        if self.shape[1] <= FEW_CHANNELS and self.groups == 1 and phases.fit(self, shape, gradient.shape):
+            weight, _ = self._laid(gradient.dtype, "by phases", gradient.shape)
+            found = _ONEDNN._convolution_pointwise(
+                gradient, weight, None, (phases.padding,) * 2, (1, 1), (1, 1), 1, "none", [], ""
+            )
+            return phases.interleave(found, shape)
+        weight, _ = self._laid(gradient.dtype, "plain", shape)
+        return torch.ops.aten.convolution_backward(
+            gradient, gradient.new_empty(1).expand(shape), weight, None, self.stride, self.padding, (1, 1), False,
+            (0, 0), self.groups, (True, False, False),
+        )[0]  # fmt: skip
+
+    def _padding_back(self) -> tuple[int, ...]:
+        return tuple(side - 1 - given for side, given in zip(self.shape[-2:], self.padding, strict=True))
+
+    def _laid(self, dtype: torch.dtype, way: str, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Weight and bias in a precision, as an operator likes them best; made at the first call."""
+        if (dtype, way) not in self._laid_out:
+            # Not as tensors of inference mode, which no later graph could hold.
+            with torch.inference_mode(False), torch.no_grad():
+                exact = self.kernel()
+                weight, padding, stride = exact.weight.to(dtype), self.padding, self.stride
+                if way == "backwards":
+                    weight = weight.unflatten(0, (self.groups, -1)).transpose(1, 2).flatten(0, 1).flip(2, 3)
+                    padding, stride = self._padding_back(), (1, 1)
+                elif way == "by phases":
+                    phases = Phases(weight.shape[-1], stride[0], padding[0])
+                    weight, padding, stride = phases.split(weight), (phases.padding,) * 2, (1, 1)
+                weight = weight.contiguous(memory_format=torch.channels_last)
+                if way != "plain":
+                    weight = _ONEDNN._reorder_convolution_weight(
+                        weight, padding, stride, (1, 1), self.groups, list(shape)
+                    )
+                self._laid_out[dtype, way] = weight, exact.bias.to(dtype)
+        return self._laid_out[dtype, way]
+
+
+class Phases:
+    """The gradient at the input of a strided convolution as one convolution of stride 1.
+
+    Of a stride s, every s-th row of the input answers to the same taps of the kernel. One convolution over the outputs'
+    gradient gives all s x s kinds of pixels as channels, to be interleaved: with few input channels several times
+    faster than oneDNN's own.
+
+    Args:
+        side: of the square kernel.
+        stride: the same in both directions.
+        padding: the same on all sides.
+    """
+
+    def __init__(self, side: int, stride: int, padding: int) -> None:
+        # Row `stride * u + phase` of the input meets tap `phase + padding - stride * d` in row `u + d` of the output.
+        self.side, self.stride, self.offset = side, stride, padding
+        self.first = -((side - 1 - padding) // stride)
+        last = (stride - 1 + padding) // stride
+        self.length = last - self.first + 1
+        self.padding = max(-self.first, last)
+
+    def fit(self, conv: FoldedConv, shape: Sequence[int], output_shape: Sequence[int]) -> bool:
+        """Whether a convolution is square, and its output answers for every pixel of an input of `shape`."""
+        square = conv.shape[-2] == self.side and conv.stride[1] == self.stride
+        needed = (-(-side // self.stride) + self.padding + self.first for side in shape[-2:])
+        given = (side + 2 * self.padding - self.length + 1 for side in output_shape[-2:])
+        return square and conv.padding[1] == self.offset and all(n <= g for n, g in zip(needed, given, strict=True))
+
+    def split(self, weight: Tensor) -> Tensor:
+        """Map a kernel (C_out, C_in, side, side) to (C_in * stride^2, C_out, length, length)."""
+        taps = [
+            [phase + self.offset - self.stride * (self.first + place) for place in range(self.length)]
+            for phase in range(self.stride)
+        ]
+        index = torch.tensor(taps, device=weight.device)
+        inside = (index >= 0) & (index < self.side)
+        index = index.clamp(0, self.side - 1)
+        # C_out, C_in, phase, place (rows), phase, place (columns)
+        chosen = weight[:, :, index][..., index] * inside[:, :, None, None] * inside
+        return chosen.permute(1, 2, 4, 0, 3, 5).flatten(0, 2)
+
+    def interleave(self, found: Tensor, shape: Sequence[int]) -> Tensor:
+        """Map the convolution's output to the gradient (B, C_in, H, W) of `shape`."""
+        start = self.padding + self.first
+        rows, columns = (-(-side // self.stride) for side in shape[-2:])
+        found = found[..., start : start + rows, start : start + columns]
+        return functional.pixel_shuffle(found, self.stride)[..., : shape[-2], : shape[-1]]
+
+
+class _Fused(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, residual: Tensor | None, conv: FoldedConv) -> Tensor:
+        output = conv.run(features, residual)
+        ctx.conv, ctx.shape = conv, features.shape
+        ctx.save_for_backward(*((output,) if conv.relu else ()))
+        return output
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        gradient = gradient.contiguous(memory_format=torch.channels_last)
+        if ctx.conv.relu:
+            gradient = torch.ops.aten.threshold_backward(gradient, *ctx.saved_tensors, 0)
+        below = ctx.conv.run_back(gradient, ctx.shape) if ctx.needs_input_grad[0] else None
+        return below, gradient if ctx.needs_input_grad[1] else None, None
+
+
+def precision(features: Tensor, weights: torch.dtype) -> torch.dtype:
+    """What a layer computes in: autocast's type where it is on, else its weights'."""
+    kind = features.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weights

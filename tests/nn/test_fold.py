@@ -1,0 +1,100 @@
+"""Folded blocks against the blocks themselves: the same outputs, the same gradients, and nothing of theirs changed."""
+
+import pytest
+import torch
+from torch import nn
+
+from ir_quality_plugin.nn.fold import fold
+from ir_quality_plugin.nn.inception import InceptionConv
+from ir_quality_plugin.nn.resnet import Bottleneck, ResidualPyramid
+
+
+def frozen(module: nn.Module) -> nn.Module:
+    """Weights and statistics that matter, drawn from a seed."""
+    draw = torch.Generator().manual_seed(0)
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if tensor.is_floating_point():
+            noise = torch.randn(tensor.shape, generator=draw)
+            tensor.data.copy_(0.5 + noise.abs() if "var" in name else 0.3 * noise + ("norm" in name or "bn" in name))
+    return module.eval().requires_grad_(False)
+
+
+def features(*shape: int) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(1))
+
+
+def assert_alike(module: nn.Module, given: torch.Tensor) -> None:
+    plain, fast = given.clone().requires_grad_(), given.clone().requires_grad_()
+    expected, found = module(plain), fold(module)(fast)
+    if isinstance(expected, tuple):
+        expected, found = expected[-1], found[-1]
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5 * expected.abs().max().item())
+    weights = torch.randn(expected.shape, generator=torch.Generator().manual_seed(2))
+    (expected * weights).sum().backward()
+    (found * weights).sum().backward()
+    torch.testing.assert_close(fast.grad, plain.grad, rtol=1e-4, atol=1e-5 * plain.grad.abs().max().item())
+    with torch.no_grad():
+        again = fold(module)(given)
+    torch.testing.assert_close(again[-1] if isinstance(again, tuple) else again, found.detach())
+
+
+@pytest.mark.parametrize(
+    ("block", "shape"),
+    [
+        (Bottleneck(16, 8), (2, 16, 9, 11)),
+        (Bottleneck(32, 8), (2, 32, 9, 11)),
+        (Bottleneck(16, 8, stride=2), (2, 16, 9, 11)),
+        (InceptionConv(24, 16), (2, 24, 7, 9)),
+        (ResidualPyramid(8, (8, 8, 8, 8), (2, 1, 1, 1)), (2, 3, 64, 96)),
+        (nn.ConvTranspose2d(12, 8, 2, 2), (2, 12, 5, 6)),
+        (nn.Sequential(nn.Conv2d(8, 4, 1), nn.ReLU(), nn.Sequential(nn.Conv2d(4, 4, 1)), nn.ReLU()), (2, 8, 6, 6)),
+    ],
+    ids=["bottleneck", "bottleneck without projection", "strided", "inception", "pyramid", "up", "chain"],
+)
+def test_a_folded_block_gives_the_same_output_and_gradient(block, shape):
+    assert_alike(frozen(block), features(*shape))
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (31, 45)])
+@pytest.mark.parametrize(
+    ("channels", "side", "stride", "padding", "groups"),
+    [(3, 7, 2, 3, 1), (3, 3, 2, 1, 1), (3, 5, 3, 2, 1), (3, 4, 2, 0, 1), (16, 1, 2, 0, 1), (16, 3, 2, 1, 1),
+     (16, 3, 1, 1, 8), (8, 5, 1, 2, 8), (8, 3, 1, 0, 1)],
+)  # fmt: skip
+def test_the_gradient_of_any_convolution_is_the_same(channels, side, stride, padding, groups, height, width):
+    conv = nn.Conv2d(channels, 16, side, stride, padding, groups=groups)
+    assert_alike(frozen(nn.Sequential(conv, nn.ReLU())), features(2, channels, height, width))
+
+
+def test_a_single_score_an_image_is_that_images_own():
+    score = frozen(nn.Conv2d(32, 1, 7))
+    given = features(4, 32, 7, 7).contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(fold(score)(given), score(given))
+
+
+def test_folding_leaves_the_network_as_it_was_released():
+    network = frozen(nn.Sequential(nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU()))
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    fold(network)(features(1, 3, 8, 8))
+    after = network.state_dict()
+    assert list(after) == list(before)
+    assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+def test_autocast_is_followed():
+    network = frozen(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU()))
+    given = features(1, 3, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = fold(network)(given)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), network(given), rtol=0.02, atol=0.02)
+
+
+def test_a_network_folded_in_inference_mode_can_be_part_of_a_graph_later():
+    network = frozen(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU()))
+    with torch.inference_mode():
+        folded = fold(network)
+        folded(features(1, 3, 8, 8))
+    given = features(1, 3, 8, 8).requires_grad_()
+    folded(given).sum().backward()
+    assert given.grad.abs().sum() > 0

@@ -1,0 +1,118 @@
+"""What makes a frozen scorer fast, and that none of it outlives a change or leaks into what the user holds."""
+
+import copy
+
+import pytest
+import torch
+
+import ir_quality_plugin as irq
+
+NAMES = ("teacheriqa-s", "ckdn-s", "cvrkd-s")
+
+
+def images(count=2, height=100, width=132, seed=0):
+    return torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(seed))
+
+
+def given(restored):
+    return {"degraded": restored.flip(3), "reference": restored.flip(2)}
+
+
+@pytest.fixture(params=NAMES)
+def scorer(request):
+    return irq.load_scorer(request.param, weights="random")
+
+
+def plain(scorer):
+    """The same scorer on the network as the paper draws it."""
+    exact = copy.deepcopy(scorer)
+    exact._folded = ([tensor._version for tensor in (*exact.network.parameters(), *exact.network.buffers())], None)
+    exact._folded = (exact._folded[0], exact.network)
+    return exact
+
+
+def test_folded_scores_and_gradients_are_those_of_the_network(scorer):
+    restored, other = images().requires_grad_(), images().requires_grad_()
+    exact = plain(scorer)
+    found, expected = scorer(restored, **given(restored.detach())), exact(other, **given(other.detach()))
+    assert exact.folded is exact.network
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    found.sum().backward()
+    expected.sum().backward()
+    assert (restored.grad - other.grad).norm() < 1e-2 * other.grad.norm()  # a ReLU near zero may open or not
+
+
+def test_changed_weights_are_scored_with(scorer):
+    restored = images()
+    before = scorer(restored, **given(restored))
+    state = {name: tensor.clone() for name, tensor in scorer.network.state_dict().items()}
+    with torch.no_grad():
+        next(scorer.network.parameters()).mul_(2)
+    assert not torch.equal(scorer(restored, **given(restored)), before)
+    scorer.network.load_state_dict(state)
+    assert torch.equal(scorer(restored, **given(restored)), before)
+
+
+def test_half_precision_keeps_the_last_layers_and_ranks_alike(scorer):
+    # Trained weights and pictures that differ: random ones score noise nearly alike.
+    scorer = irq.load_scorer(scorer.card.name)
+    noise = torch.linspace(0, 0.3, 16).view(-1, 1, 1, 1) * images(16)
+    restored = torch.nn.functional.interpolate(images(16, 6, 8), size=(100, 132), mode="bilinear") * 0.7 + noise
+    full = scorer(restored, **given(restored))
+    half = copy.deepcopy(scorer).bfloat16()
+    assert half.dtype == torch.bfloat16
+    kept = [half.network.get_submodule(name) for name in half.network.in_full_precision]
+    assert {weight.dtype for part in kept for weight in part.parameters()} == {torch.float32}
+    scores = half(restored, **given(restored))
+    assert scores.dtype == torch.float32
+    assert torch.corrcoef(torch.stack([full, scores]))[0, 1] > 0.99
+    taking = restored[:2].clone().requires_grad_()
+    half(taking, **given(restored[:2])).sum().backward()
+    assert taking.grad.dtype == torch.float32
+    assert taking.grad.abs().sum() > 0
+
+
+def test_a_large_batch_goes_through_in_pieces_with_the_same_scores(scorer, monkeypatch):
+    restored = images(5).requires_grad_()
+    together = scorer(restored, **given(restored.detach()))
+    (expected,) = torch.autograd.grad(together.sum(), restored)
+    monkeypatch.setattr("ir_quality_plugin.scorers.scorer.PIXELS_AT_ONCE", 1)
+    apart = scorer(restored, **given(restored.detach()))
+    (gradient,) = torch.autograd.grad(apart.sum(), restored)
+    torch.testing.assert_close(apart, together, rtol=1e-5, atol=1e-5)
+    assert (gradient - expected).norm() < 1e-2 * expected.norm()
+
+
+def test_a_reference_is_encoded_once_by_its_content():
+    scorer = irq.load_scorer("cvrkd-s", weights="random")
+    seen = []
+    scorer.encode = lambda batch, groups, encode=scorer.encode: seen.append(len(batch)) or encode(batch, groups)
+    restored, clean = images(), images(1, 64, 200, seed=1)
+    with torch.inference_mode():
+        first = scorer(restored, reference=clean)
+    assert seen == [1, 2]
+    taking = restored.clone().requires_grad_()
+    second = scorer(taking, reference=clean.clone())
+    second.sum().backward()
+    assert seen == [1, 2, 2]
+    torch.testing.assert_close(second, first)
+    clean[..., :30, :30] = 0
+    assert not torch.equal(scorer(restored, reference=clean), first)
+
+
+def test_a_remembered_reference_is_forgotten_with_the_weights():
+    scorer = irq.load_scorer("cvrkd-s", weights="random")
+    restored, clean = images(), images(1, seed=1)
+    scorer(restored, reference=clean)
+    with torch.no_grad():
+        for weight in scorer.network.backbone.parameters():
+            weight.mul_(1.1)
+    torch.testing.assert_close(scorer(restored, reference=clean), copy.deepcopy(scorer)(restored, reference=clean))
+
+
+def test_what_is_remembered_is_bounded(monkeypatch):
+    monkeypatch.setattr("ir_quality_plugin.scorers.cvrkd.KEPT_BYTES", 100_000)
+    scorer = irq.load_scorer("cvrkd-s", weights="random")
+    for seed in range(8):
+        scorer(images(1, 96, 96), reference=images(1, 96, 96, seed=seed))
+    assert 0 < sum(tensor.nbytes for tensor in scorer._remembered[1].values()) <= 100_000
