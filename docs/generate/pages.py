@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+GALLERY_SCORES = "<!-- scores of the gallery -->"
 README_TABLE = re.compile(r"<!-- README table: (.+?) -->")
-sys.path[:0] = [str(Path(__file__).parent), str(ROOT)]  # the modules beside this file, and the package as it stands here
+sys.path[:0] = [
+    str(Path(__file__).parent),
+    str(ROOT),
+]  # the modules beside this file, and the package as it stands here
 
 
 def generated() -> dict[str, str]:
@@ -59,5 +63,9 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Fill the README's tables in."""
+    """Fill in the README's tables, and the scores of the gallery."""
+    if GALLERY_SCORES in markdown:
+        import pictures
+
+        markdown = markdown.replace(GALLERY_SCORES, pictures.scores())
     return with_readme_tables(markdown)
