@@ -159,8 +159,10 @@ class Session:
 
 
 def merged(options, change):
-    """`options` with `change` in it, key by key."""
+    """`options` with `change` in it, key by key; another type takes the place of the whole mapping."""
     if not (isinstance(options, dict) and isinstance(change, dict)):
+        return change
+    if change.get("type", options.get("type")) != options.get("type"):
         return change
     return {**options, **{key: merged(options.get(key), value) for key, value in change.items()}}
 
@@ -227,3 +229,54 @@ def quiet_environment(monkeypatch, folder):
     monkeypatch.setenv("IRQ_WEIGHTS", str(folder / "weights_of_the_reader"))
     monkeypatch.chdir(folder)
     assert os.getcwd() == str(folder)
+
+
+class ScratchSession(Session):
+    """A contributor with a copy of the project: titled blocks are its files, differences are applied, commands run.
+
+    `python` blocks are files to write; a `diff` has parts, parted by lines of @@, whose context must be found once.
+    """
+
+    def _python(self, block):
+        path = self.folder / block.title
+        assert not path.exists(), f"{block.title} is there already"
+        path.write_text(block.text)
+
+    def _diff(self, block):
+        path = self.folder / block.title
+        text = path.read_text()
+        for part in re.split(r"^@@.*\n", block.text, flags=re.MULTILINE):
+            lines = part.splitlines(keepends=True)
+            before = "".join(line[1:] or "\n" for line in lines if not line.startswith("+"))
+            after = "".join(line[1:] or "\n" for line in lines if not line.startswith("-"))
+            assert text.count(before) == 1, f"{block.title}: found {text.count(before)} times:\n{before}"
+            text = text.replace(before, after)
+        path.write_text(text)
+
+    def _yaml(self, block):
+        path = self.folder / block.title
+        path.write_text(yaml.safe_dump(merged(yaml.safe_load(path.read_text()), yaml.safe_load(block.text))))
+
+    def _command(self, words, run):
+        if not run:
+            return super()._command(words, run)
+        launch = {"irq": [sys.executable, "-m", "ir_quality_plugin"], "python": [sys.executable]}[words[0]]
+        environment = {**os.environ, "PYTHONPATH": str(self.folder), "OMP_NUM_THREADS": "1"}
+        quiet = ["-q", "-p", "no:cacheprovider"] if "pytest" in words else []
+        finished = subprocess.run(
+            [*launch, *words[1:], *quiet], cwd=self.folder, env=environment, capture_output=True, text=True
+        )
+        self.printed = finished.stdout
+        assert finished.returncode == 0, f"{shlex.join(words)}:\n{finished.stdout[-3000:]}{finished.stderr[-2000:]}"
+        if "pytest" in words:
+            assert re.search(r"\d+ passed", finished.stdout)
+
+
+def copy_project(folder):
+    """What a contributor changes, without what git leaves out."""
+    for name in ("ir_quality_plugin", "recipes", "tests"):
+        ignored = shutil.ignore_patterns("__pycache__", ".*")
+        shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=ignored)
+    for name in ("setup.cfg", "pyproject.toml", "README.md"):
+        shutil.copyfile(ROOT / name, folder / name)
+    return folder

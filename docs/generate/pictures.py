@@ -60,7 +60,7 @@ def term(pictures: list[dict[str, Image.Image]]) -> None:
     for index in SHOWN:
         for name, short in METHODS.items():
             pictures[index][name].save(TERM / f"{index}_{short}.webp", lossless=True, method=6)
-    shown = [pictures[SHOWN[2]][name] for name in METHODS]
+    shown = [pictures[SHOWN[1]][name] for name in METHODS]
     side = shown[0].width
     strip = Image.new("RGB", ((side + GAP_PX) * len(shown) - GAP_PX, side), "white")
     for place, picture in enumerate(shown):

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ..errors import QualityPluginError, UsageError, nearest
+from .train import import_modules
 
 SHIPPED = Path(__file__).parents[1] / "recipes"
 
@@ -70,12 +71,16 @@ def validate(
     files: Annotated[list[Path], typer.Argument(help="Option files.", show_default=False)],
     overrides: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set one option.")] = None,
     images: Annotated[bool, typer.Option("--images", help="Look at the images too.")] = False,
+    modules: Annotated[
+        list[str] | None, typer.Option("--import", metavar="MODULE", help="Import your own registered types first.")
+    ] = None,
 ) -> None:
     """Check option files as training would before it begins; the exit code is 1 if one is wrong."""
     from ..engine.options import read_options
     from ..integrations.register import register
 
     register()
+    import_modules(modules)
     from ..engine.kinds import check_all
     from ..engine.preflight import preflight
     from ..integrations.options import build_terms
