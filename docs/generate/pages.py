@@ -8,6 +8,14 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+# The modules beside this file, and the package as it stands here; mkdocs takes them off the path again.
+sys.path[:0] = [str(Path(__file__).parent), str(ROOT)]
+
+import commands  # noqa: E402
+import objects  # noqa: E402
+import options  # noqa: E402
+import pictures  # noqa: E402
+
 GALLERY_SCORES = "<!-- scores of the gallery -->"
 README_TABLE = re.compile(r"<!-- README table: (.+?) -->")
 sys.path[:0] = [
@@ -18,10 +26,6 @@ sys.path[:0] = [
 
 def generated() -> dict[str, str]:
     """Every generated page by its place in the site."""
-    import commands
-    import objects
-    import options
-
     return {
         "reference/commands.md": commands.page(),
         "reference/options.md": options.page(),
@@ -65,7 +69,5 @@ def on_files(files: Any, config: Any) -> Any:
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Fill in the README's tables, and the scores of the gallery."""
     if GALLERY_SCORES in markdown:
-        import pictures
-
         markdown = markdown.replace(GALLERY_SCORES, pictures.scores())
     return with_readme_tables(markdown)

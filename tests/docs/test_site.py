@@ -60,7 +60,8 @@ def test_every_option_of_a_file_is_in_the_reference(generated):
     for section in schema["$defs"].values():
         keys |= set(section["properties"])
     assert {key for key in keys if f"`{key}`" not in page} == set()
-    types = re.findall(r'"const": "(\w+)"', json.dumps(schema))
+    types = re.findall(r'"type": {"const": "(\w+)"}', json.dumps(schema))
+    assert len(types) > 30
     assert {name for name in types if f"### {name}\n" not in page} == set()
 
 
