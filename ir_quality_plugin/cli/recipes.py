@@ -40,9 +40,15 @@ def ls(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON docu
         typer.echo(f"{name:{width}}  {title}")
 
 
+def _begins(incomplete: str) -> list[str]:
+    return [name for name in shipped() if name.startswith(incomplete)]
+
+
 @app.command("cp", epilog="Example: irq recipes cp smoke/sr_x4_ckdn .")
 def cp(
-    name: Annotated[str, typer.Argument(help="As irq recipes ls lists it.", show_default=False)],
+    name: Annotated[
+        str, typer.Argument(help="As irq recipes ls lists it.", show_default=False, autocompletion=_begins)
+    ],
     folder: Annotated[Path, typer.Argument(help="Where to copy to.")] = Path("."),
 ) -> None:
     """Copy a recipe to FOLDER/recipes/..., with its schema and images, so that its header's command runs in FOLDER.
