@@ -1,6 +1,6 @@
 """Make the pictures of the documentation anew, from photographs that scikit-image and matplotlib carry.
 
-    irq demo --out demo
+    irq demo --out demo --iterations 300
     python docs/generate/pictures.py demo
 
 The demonstration's networks restore its test photographs; everything else is what the commands write. Pages are drawn
