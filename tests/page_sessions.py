@@ -1,7 +1,7 @@
 """Pages of the documentation as sessions: their blocks are carried out in order, in one folder, as a reader would.
 
 - `python`: run, in one namespace a page. With the title "raises NAME" it must raise that error.
-- `text` with the title "prints": what the block before it printed, or the message of the error it raised.
+- `text` with the title "prints": what the block before it printed; with "says": the message of the error it raised.
 - `yaml` with a file's name as title: merged into that option file, as a reader would edit it; without one, checked.
 - `bash`: `irq` runs in this process, trainings for a few steps; launchers are read to the end but not started, since no
   machine of the tests has their processes. `<!-- not run in tests: WHY -->` before a block has `irq` read alone too.
@@ -90,7 +90,7 @@ class Session:
         self.printed = said.getvalue()
 
     def _text(self, block):
-        if block.title == "prints":
+        if block.title in ("prints", "says"):
             expected = "".join(".*?" if part == "..." else re.escape(part) for part in _parts(block.text))
             assert re.fullmatch(expected, _flat(self.printed)), f"printed:\n{self.printed}\nexpected:\n{block.text}"
 
