@@ -87,7 +87,7 @@ def main() -> None:
         package = (error.name or "").partition(".")[0]
         if package not in EXTRAS:
             raise
-        install = f"pip install 'ir-quality-plugin[{EXTRAS[package]}]'"
+        install = f"pip install 'ir-quality-plugin[{EXTRAS[package]}]', or as irq doctor says"
         typer.echo(f"irq: this command needs {package}, which is not installed; {install}", err=True)
         sys.exit(2)
 

@@ -46,7 +46,7 @@ def test_a_command_whose_extra_is_missing_says_which_to_install(package, tmp_pat
     code += "from ir_quality_plugin.cli.app import main; main()"
     failed = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
     assert failed.returncode == 2
-    install = "pip install 'ir-quality-plugin[basicsr]'"
+    install = "pip install 'ir-quality-plugin[basicsr]', or as irq doctor says"
     assert failed.stderr == f"irq: this command needs {package}, which is not installed; {install}\n"
 
 
