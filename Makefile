@@ -2,7 +2,7 @@
 PYTHON ?=
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help env test demo check lint types tests format clean distclean
+.PHONY: help env test demo docs check lint types tests format clean distclean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -15,6 +15,9 @@ test: env  ## the environment, then every check
 
 demo: env  ## the environment, then the main job on real photographs, with a page to look at
 	$(BIN)/irq demo
+
+docs: | $(BIN)/python  ## the documentation in site/, without network; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 check: lint types tests  ## lint, types and tests in the present .venv
 
@@ -33,7 +36,7 @@ format: | $(BIN)/python  ## rewrite the sources in ruff's format, imports sorted
 	$(BIN)/python -m ruff format .
 
 clean:  ## remove caches and builds
-	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
 distclean: clean  ## remove .venv too

@@ -13,13 +13,18 @@ from ..version import __version__
 from . import benchmark, degradations, demo, doctor, evaluate, label, probe, recipes, score, train, triplets, weights
 
 START = """\
-Score a restored image:        irq score restored.png --degraded input.png --scorer ckdn --weights FILE
+See what it does, in minutes:  irq demo
+Score a restored image:        irq score restored.png --degraded input.png --scorer ckdn-s
 Compare methods by folders:    irq evaluate --restored A=a/ --restored B=b/ --degraded lq/ --scorer ckdn-s --out result
+Begin with an option file:     irq recipes cp smoke/sr_x4_ckdn .
 Train with a quality term:     irq train -opt recipes/smoke/sr_x4_ckdn.yml
 See the scorers and weights:   irq weights ls
 What works on this machine:    irq doctor
+Complete words with Tab:       irq --install-completion
 All commands:                  irq --help
 """
+# What some commands need beyond the package's own requirements, and the extra that brings it.
+EXTRAS = {"basicsr": "basicsr", "cv2": "basicsr", "skimage": "basicsr", "pyiqa": "pyiqa"}
 
 app = typer.Typer(
     name="irq",
@@ -78,6 +83,13 @@ def main() -> None:
         score.echo_line(str(error))
         _drop_unwritten_output()
         sys.exit(1)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
+            raise
+        install = f"pip install 'ir-quality-plugin[{EXTRAS[package]}]', or as irq doctor says"
+        typer.echo(f"irq: this command needs {package}, which is not installed; {install}", err=True)
+        sys.exit(2)
 
 
 def _drop_unwritten_output() -> None:

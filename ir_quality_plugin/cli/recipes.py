@@ -11,6 +11,7 @@ import typer
 
 from ..errors import QualityPluginError, UsageError, nearest
 from .score import echo_line
+from .train import import_modules
 
 SHIPPED = Path(__file__).parents[1] / "recipes"
 
@@ -40,9 +41,15 @@ def ls(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON docu
         typer.echo(f"{name:{width}}  {title}")
 
 
+def _begins(incomplete: str) -> list[str]:
+    return [name for name in shipped() if name.startswith(incomplete)]
+
+
 @app.command("cp", epilog="Example: irq recipes cp smoke/sr_x4_ckdn .")
 def cp(
-    name: Annotated[str, typer.Argument(help="As irq recipes ls lists it.", show_default=False)],
+    name: Annotated[
+        str, typer.Argument(help="As irq recipes ls lists it.", show_default=False, autocompletion=_begins)
+    ],
     folder: Annotated[Path, typer.Argument(help="Where to copy to.")] = Path("."),
 ) -> None:
     """Copy a recipe to FOLDER/recipes/..., with its schema and images, so that its header's command runs in FOLDER.
@@ -71,12 +78,16 @@ def validate(
     files: Annotated[list[Path], typer.Argument(help="Option files.", show_default=False)],
     overrides: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set one option.")] = None,
     images: Annotated[bool, typer.Option("--images", help="Look at the images too.")] = False,
+    modules: Annotated[
+        list[str] | None, typer.Option("--import", metavar="MODULE", help="Import your own registered types first.")
+    ] = None,
 ) -> None:
     """Check option files as training would before it begins; the exit code is 1 if one is wrong."""
     from ..engine.options import read_options
     from ..integrations.register import register
 
     register()
+    import_modules(modules)
     from ..engine.kinds import check_all
     from ..engine.preflight import preflight
     from ..integrations.options import build_terms

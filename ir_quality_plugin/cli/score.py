@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import ImageError, MissingInputError, UsageError
+from .completion import scorers
 
 if TYPE_CHECKING:
     from ..scorers import Scorer
@@ -20,7 +21,12 @@ SHOWN = 5
 
 def score(
     images: Annotated[list[Path], typer.Argument(help="Restored images, or folders of them.", show_default=False)],
-    scorer: Annotated[str, typer.Option(help="Name of the scorer; `irq weights ls` lists them.", show_default=False)],
+    scorer: Annotated[
+        str,
+        typer.Option(
+            help="Name of the scorer; `irq weights ls` lists them.", autocompletion=scorers, show_default=False
+        ),
+    ],
     degraded: Annotated[
         list[Path] | None,
         typer.Option(help="The degraded input: one for all, one an image in order, or a folder paired by stem."),

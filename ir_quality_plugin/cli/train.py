@@ -38,12 +38,7 @@ def train(
     from ..integrations.register import register
 
     register()
-    sys.path.insert(0, str(Path.cwd()))
-    for module in modules or []:
-        try:
-            import_module(module)
-        except ImportError as error:
-            raise UsageError(f"--import {module}: {error}; expected a module that Python finds from here") from error
+    import_modules(modules)
     from ..engine.loop import train as run
 
     if repeats == 1:
@@ -57,6 +52,20 @@ def train(
         folders.append(run(read_options(opt, [*(overrides or []), *changes]), root, auto_resume, say=_say))
     for name, (median, least, most) in medians(folders).items():
         _say(f"{name}: median {median:.4f} over {repeats} seeds, {least:.4f} to {most:.4f}")
+
+
+def import_modules(modules: list[str] | None) -> None:
+    """Import modules that register types of the user's own; they are looked for in the current folder too.
+
+    Raises:
+        UsageError: one that Python does not find, or that cannot be imported.
+    """
+    sys.path.insert(0, str(Path.cwd()))
+    for module in modules or []:
+        try:
+            import_module(module)
+        except ImportError as error:
+            raise UsageError(f"--import {module}: {error}; expected a module that Python finds from here") from error
 
 
 def _say(line: str) -> None:

@@ -1,13 +1,16 @@
 """`irq` itself: where it starts, its version and help, and how it ends when it is stopped or cannot write."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from page_sessions import parse_irq
 
 import ir_quality_plugin as irq
-from ir_quality_plugin.cli import score
+from ir_quality_plugin.cli import completion, score
+from ir_quality_plugin.cli.app import START
 
 IRQ = Path(sys.executable).with_name("irq")
 
@@ -29,6 +32,44 @@ def test_without_arguments_it_shows_where_to_start(run):
     code, out, _ = run()
     assert code == 0
     assert "irq score" in out and "irq train" in out and "irq --help" in out
+
+
+def test_every_line_of_the_start_is_a_command_that_the_command_line_takes():
+    for line in START.splitlines():
+        parse_irq(line.split("irq ", 1)[1].split())
+
+
+@pytest.mark.parametrize("package", ["basicsr", "skimage"])
+def test_a_command_whose_extra_is_missing_says_which_to_install(package, tmp_path):
+    words = {"basicsr": ["recipes", "schema"], "skimage": ["demo", "--out", str(tmp_path / "demo")]}[package]
+    code = f"import sys; sys.modules[{package!r}] = None; sys.argv = ['irq', *sys.argv[1:]]\n"
+    code += "from ir_quality_plugin.cli.app import main; main()"
+    failed = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    assert failed.returncode == 2
+    install = "pip install 'ir-quality-plugin[basicsr]', or as irq doctor says"
+    assert failed.stderr == f"irq: this command needs {package}, which is not installed; {install}\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("irq recipes val", ["validate"]),
+        ("irq evaluate --resta", ["--restart"]),
+        ("irq recipes cp ckdn/sm", ["ckdn/smoke"]),
+        ("irq score --scorer ck", ["ckdn", "ckdn-s"]),
+    ],
+)
+def test_the_shell_completes_commands_options_and_names(typed, offered):
+    words = {"_IRQ_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    command = [sys.executable, "-m", "ir_quality_plugin"]
+    completed = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **words})
+    assert completed.stdout.split() == offered
+
+
+def test_the_names_that_are_completed_are_the_catalogues():
+    from ir_quality_plugin.catalog import CATALOG
+
+    assert set(completion.SCORERS) == set(CATALOG)
 
 
 @pytest.mark.parametrize("command", [[sys.executable, "-m", "ir_quality_plugin"], [IRQ]])
