@@ -2,7 +2,7 @@
 PYTHON ?=
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help env test demo docs check lint types tests format clean distclean
+.PHONY: help env test bench demo docs check lint types tests format clean distclean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -18,6 +18,9 @@ demo: env  ## the environment, then the main job on real photographs, with a pag
 
 docs: | $(BIN)/python  ## the documentation in site/, without network; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+bench: env  ## the environment, then speed and memory beside pyiqa's and plain readings
+	$(BIN)/python -m benchmarks.speed --out benchmarks/results/speed.json
 
 check: lint types tests  ## lint, types and tests in the present .venv
 
