@@ -6,10 +6,12 @@
         --metric fsim --metric vsi --teacher TEACHER.pth
     python recipes/compact/tables.py finish --data DATA --out datasets/compact
 
-PHOTOGRAPHS holds those of DATA/pristine/train that photographs.txt beside this file names. `gather` joins the made
-triplets and DATA/restored/dev_sr_x4 (a photograph that both show is one content). `finish` adds a clean image to each
-degraded input, with the label 1; the people's scores of DATA/human/sr4kiqa, cut into tiles, with the input made by
-bicubic reduction of the reference, and of DATA/human/pcuid for the blind scorer; and it writes
+For `ckdn-s` and `cvrkd-s`, PHOTOGRAPHS held those of DATA/pristine/train that photographs.txt beside this file names;
+for `teacheriqa-s` all of them, with `--scale 1 --scale 2 --scale 3 --scale 4 --scale 8` and `finish --overlap`.
+
+`gather` joins the made triplets and DATA/restored/dev_sr_x4 (a photograph that both show is one content). `finish` adds
+a clean image to each degraded input, with the label 1; the people's scores of DATA/human/sr4kiqa, cut into tiles, with
+the input made by bicubic reduction of the reference, and of DATA/human/pcuid for the blind scorer; and it writes
 `guided_{train,val,test}.csv` and `blind_{train,val,test}.csv`, apart by content. Scores of people are mapped linearly
 from the range of their set to [0,1], the range of the consensus.
 """
@@ -31,7 +33,12 @@ COLUMNS = ("image", "reference", "degraded", "mos", "content", "distortion")
 METHODS = ("bicubic", "IMDN", "PCARN-M-L1", "PCARN-M", "SRGAN-d", "SRGAN-z")
 # Scenes of SR4KIQA that are never trained on; the other scenes are.
 SCENES = {"Face3": "val", "Building2": "val", "Animal3": "test", "TextSimpIn2": "test", "CityStreetNight": "test"}
-TILE_PX, TILES = 240, [(top, left) for top in (0, 336) for left in (0, 240, 456)]  # whole multiples of x2, x3, x4, x8
+# Side and offsets are whole multiples of x2, x3, x4 and x8.
+TILE_PX = 240
+TILES = {
+    False: [(top, left) for top in (0, 336) for left in (0, 240, 456)],
+    True: [(top, left) for top in (0, 168, 336) for left in (0, 120, 240, 336, 456)],  # overlapping
+}
 
 
 def part_of(content):
@@ -79,7 +86,7 @@ def gather(data, made, out):
     write_table(out / "unlabelled.csv", rows, [name for name in COLUMNS if name != "mos"])
 
 
-def finish(data, out):
+def finish(data, out, overlap):
     """The consensus, clean images, and people's scores, apart by content."""
     judged = read_table(out / "consensus.csv")
     inputs = {(row["reference"], row["degraded"]): row["content"] for row in judged}
@@ -88,7 +95,7 @@ def finish(data, out):
         for (reference, degraded), content in inputs.items()
     ]
     made = [row | {"part": part_of(row["content"])} for row in [*judged, *clean]]
-    scenes = list(sr4kiqa(data / "human/sr4kiqa", out))
+    scenes = list(sr4kiqa(data / "human/sr4kiqa", out, TILES[overlap]))
     under_water = list(pcuid(data / "human/pcuid", out))
     for part in ("train", "val", "test"):
         blind = [row for row in [*made, *scenes, *under_water] if row["part"] == part]
@@ -96,7 +103,7 @@ def finish(data, out):
         write_table(out / f"guided_{part}.csv", [row for row in blind if row.get("degraded")])
 
 
-def sr4kiqa(folder, out):
+def sr4kiqa(folder, out, tiles):
     """Super-resolved images; tiles of them in the training part, whole images in the others."""
     for row in read_table(folder / "scores.csv"):
         part, name = SCENES.get(row["scene"], "train"), Path(row["image"]).stem
@@ -108,7 +115,7 @@ def sr4kiqa(folder, out):
         images = {kind: image[:, :height, :width] for kind, image in images.items()}
         if "reference" in images:
             images["degraded"] = reduced(images["reference"], scale)
-        for top, left in TILES if part == "train" else [(0, 0)]:
+        for top, left in tiles if part == "train" else [(0, 0)]:
             paths = {}
             for kind, image in images.items():
                 factor = scale if kind == "degraded" else 1
@@ -150,10 +157,11 @@ if __name__ == "__main__":
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--made", type=Path, default=Path("datasets/made"))
     parser.add_argument("--out", type=Path, default=Path("datasets/compact"))
+    parser.add_argument("--overlap", action="store_true", help="15 tiles of an image that people judged instead of 6")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     if given.step == "gather":
         gather(given.data, given.made, given.out)
     else:
-        finish(given.data, given.out)
+        finish(given.data, given.out, given.overlap)
