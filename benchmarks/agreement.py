@@ -226,14 +226,15 @@ def table_of(document: dict) -> list[str]:
     lines = [
         f"## {document['set']['name']}: {compared['images']} images, {compared['contents']} contents",
         "",
-        "| rank | metric | SRCC | within content | KRCC | PLCC, logistic |",
-        "|---|---|---|---|---|---|",
+        "| rank | metric | SRCC | within content | rank within | KRCC | PLCC, logistic |",
+        "|---|---|---|---|---|---|---|",
     ]
     for name, found in document["metrics"].items():
         cells = [cell_of(found, kind) for kind in ("srcc", "srcc_within", "krcc", "plcc_logistic")]
-        lines.append(f"| {found['rank']} | {name} | {' | '.join(cells)} |")
+        cells.insert(2, text_of(found["rank_within"], "d"))
+        lines.append(f"| {text_of(found['rank'], 'd')} | {name} | {' | '.join(cells)} |")
     said = (*document["set"]["notes"], *document["warnings"])
-    return [*lines, "", *(f"{note}." for note in said), ranking_note(document["test"]), ""]
+    return [*lines, "", *(f"{note}." for note in said), ranking_note(document["test"], document["test_within"]), ""]
 
 
 def cell_of(found: dict, kind: str) -> str:
