@@ -29,11 +29,13 @@ class Item:
         image: name of the image.
         method: that restored it.
         files: path by "restored", "degraded", "reference", as far as there is one.
+        places: what tells the folder of each from others.
     """
 
     image: str
     method: str
-    files: dict[str, Path]
+    files: Mapping[str, Path]
+    places: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +14,7 @@ from ..data.results_folder import differing
 from ..errors import CheckpointError, UsageError
 from .judging import Item
 
-FORMAT = 3
+FORMAT = 4
 State = list[int] | None
 Stamp = list[list[Any]]
 
@@ -52,8 +53,8 @@ class RowLog:
                 unfinished.write_text(json.dumps(self.options, indent=1))
             return
         try:
-            earlier = json.loads(self.header.read_text())
-        except ValueError as error:
+            earlier = dict(json.loads(self.header.read_text(encoding="utf-8")))
+        except (TypeError, ValueError) as error:
             raise CheckpointError(f"{self.header} is damaged ({error}); begin anew with --restart") from error
         changed = list(differing(earlier, self.options))
         if changed:
@@ -69,16 +70,13 @@ class RowLog:
         self.header.unlink(missing_ok=True)
 
     def read(self) -> Iterator[dict[str, Any]]:
-        """Every complete row, oldest session first; a line that a kill cut off is none."""
+        """Every sound row, oldest session first; a line that a kill cut off, or that was damaged since, is none."""
         for path in sorted(self.folder.glob("*.jsonl")):
-            with path.open(encoding="utf-8") as lines:
+            with path.open("rb") as lines:
                 for line in lines:
-                    try:
-                        row = json.loads(line)
-                    except ValueError:  # cut off, or damaged: that file is scored again
-                        continue
-                    if isinstance(row, dict) and line.endswith("\n"):
-                        yield row
+                    checksum, _, text = line.partition(b" ")
+                    if checksum == _checksum(text):  # else that file is scored again
+                        yield json.loads(text)
 
     def next_session(self) -> int:
         """Number of the session that begins now; the same on all processes until one of them writes."""
@@ -100,7 +98,7 @@ class RowWriter:
         self.path = path
 
     def __enter__(self) -> Self:
-        self._file = self.path.open("x", encoding="utf-8")
+        self._file = self.path.open("xb")
         return self
 
     def __exit__(
@@ -109,9 +107,14 @@ class RowWriter:
         self._file.close()
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Append one row."""
-        self._file.write(json.dumps(row) + "\n")
+        """Append one row, behind the checksum that it is read by."""
+        text = json.dumps(row).encode() + b"\n"
+        self._file.write(_checksum(text) + b" " + text)
         self._file.flush()
+
+
+def _checksum(text: bytes) -> bytes:
+    return b"%08x" % zlib.crc32(text)
 
 
 def state_of(path: Path) -> State:
@@ -124,7 +127,7 @@ def state_of(path: Path) -> State:
 
 
 def stamp(item: Item, roles: Sequence[str], states: Mapping[Path, State] | None = None) -> Stamp:
-    """Name and state of those of an item's files that are read: a row holds as long as these stay.
+    """Folder, name and state of those of an item's files that are read: a row holds as long as these stay.
 
     Args:
         item: the files.
@@ -132,4 +135,7 @@ def stamp(item: Item, roles: Sequence[str], states: Mapping[Path, State] | None 
         states: of files as they were once; as they are now where they are not given.
     """
     files = [(role, item.files[role]) for role in roles if role in item.files]
-    return [[role, path.name, state_of(path) if states is None else states[path]] for role, path in files]
+    return [
+        [role, item.places.get(role), path.name, state_of(path) if states is None else states[path]]
+        for role, path in files
+    ]

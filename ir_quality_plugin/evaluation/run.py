@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..data.folders import DEGRADED, REFERENCE, RESTORED, Pairing
-from ..data.results_folder import forget, held
+from ..data.results_folder import forget, held, place
 from ..data.score_table import ScoreTable
 from ..data.thumbnails import LISTED_IMAGES, thumbnail
 from ..errors import QualityPluginError
@@ -152,12 +152,15 @@ def options_of(plan: Plan, metrics: Sequence[Metric]) -> dict[str, Any]:
 def items_of(pairing: Pairing) -> list[Item]:
     """Every restored file, image by image, methods in their order."""
     guides = [role for role in (DEGRADED, REFERENCE) if role in pairing.files]
+    places = {folder: place(next(iter(files.values())).parent) for folder, files in pairing.files.items() if files}
+    places_of = {method: {**places, RESTORED: places[method]} for method in pairing.methods if method in places}
     items = []
     for image in pairing.images:
         partners = {role: pairing.files[role][image] for role in guides if image in pairing.files[role]}
         for method in pairing.methods:
             if image in pairing.files[method]:
-                items.append(Item(image, method, {RESTORED: pairing.files[method][image], **partners}))
+                files = {RESTORED: pairing.files[method][image], **partners}
+                items.append(Item(image, method, files, places_of[method]))
     return items
 
 

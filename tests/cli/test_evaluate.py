@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import struct
 import zlib
 
@@ -232,6 +233,23 @@ def test_a_changed_file_is_scored_again_and_no_other(run, tmp_path):
     assert "5 of 6 files are scored already" in err
     after = (out / "scores.csv").read_text().splitlines()
     assert [line.split(",")[:2] for line in set(after) - set(before)] == [["im_001", "soft"]]
+
+
+def test_another_folder_of_the_same_names_sizes_and_times_is_scored_anew(run, tmp_path):
+    for name, grey in (("one", 40), ("two", 200)):
+        folder = tmp_path / name / "restored"
+        folder.mkdir(parents=True)
+        Image.new("RGB", (64, 64), (grey, grey, grey)).save(folder / "a.bmp")
+        os.utime(folder / "a.bmp", ns=(0, 0))
+
+    def call(name, out, *more):
+        line = ["--restored", f"Ours={tmp_path / name / 'restored'}", "--scorer", "teacheriqa-s=random"]
+        assert run("evaluate", *line, "--out", tmp_path / out, *more)[0] == 0
+        return (tmp_path / out / "scores.csv").read_bytes()
+
+    one, two = (call(name, name) for name in ("one", "two"))
+    assert one != two
+    assert [call(name, "out") for name in ("one", "two", "one")] == [one, two, one]
 
 
 def test_a_method_can_be_added_and_another_metric_cannot(run, tmp_path):
