@@ -64,6 +64,7 @@ def benchmark(
     Every metric is built once and all score an image while it is in memory. They are compared on the images that every
     one of them scored. An image that cannot be scored is listed with its reason, and the exit code is 1.
     """
+    from ..checkpoints.json_file import write_json
     from ..data.results_folder import forget, held, place
     from ..data.votes import read_votes
     from ..engine.benchmark import in_common, missing_inputs, score_table
@@ -151,14 +152,6 @@ def write_scores(path: Path, table: LabelTable, results: Sequence[Result]) -> No
         for row, metric, score, reason, _ in results
     )
     write_table(path, COLUMNS, cells)
-
-
-def write_json(path: Path, document: Any) -> None:
-    """Write a JSON document, whole or not at all."""
-    from ..checkpoints.write import whole
-
-    with whole(path) as unfinished:
-        unfinished.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def show(document: dict[str, Any]) -> None:

@@ -108,7 +108,7 @@ def named_folders(restored: list[str]) -> dict[str, Path]:
 
 def finish(found: Evaluated, plan: Plan, folders: dict[str, Path], out: Path, as_json: bool) -> None:
     """Write the three files, print the result, and end with 1 where a file could not be scored."""
-    from ..checkpoints.write import whole
+    from ..checkpoints.json_file import write_json
     from ..data.results_folder import forget
     from ..evaluation.summary import summarise
     from ..evaluation.table_file import write_scores
@@ -118,12 +118,10 @@ def finish(found: Evaluated, plan: Plan, folders: dict[str, Path], out: Path, as
     summary = summarise(found, plan.pairing, folders, plan.scale)
     forget(out)
     write_scores(out / "scores.csv", table)
-    text = json.dumps(summary, indent=1)
-    with whole(out / "summary.json") as unfinished:
-        unfinished.write_text(text + "\n")
+    write_json(out / "summary.json", summary)
     page = write_report(out / "report.html", summary, table, plan.pairing, found.thumbnails)
     if as_json:
-        typer.echo(text)
+        typer.echo(json.dumps(summary, indent=1))
     else:
         show(summary)
         typer.echo(f"\n{page}")

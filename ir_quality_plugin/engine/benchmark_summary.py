@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..checkpoints.json_file import plain
 from ..data.labels import LabelTable
 from ..data.votes import Vote
 from ..integrations.metric import Metric
@@ -164,12 +165,3 @@ def _votes(scored: Scored, name: str, votes: Sequence[Vote], resamples: int, see
     first, second = (scored.scores[name][[place[getattr(vote, side)] for vote in usable]] for side in Vote._fields[:2])
     shares = np.array([vote.share_first for vote in usable])
     return vote_agreement(first, second, shares, resamples, seed)._asdict()
-
-
-def plain(value: Any) -> Any:
-    """The same as JSON can hold it: tuples as lists, numbers that are none as None."""
-    if isinstance(value, Mapping):
-        return {name: plain(entry) for name, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..checkpoints.json_file import plain
 from ..data.folders import Pairing
 from ..data.score_table import rounded
 from ..integrations.metric import Metric
@@ -53,7 +53,7 @@ def summarise(found: Evaluated, pairing: Pairing, folders: Mapping[str, Path], s
     overall, within = agreement_of_metrics(oriented)
     failures, missing = _listed(table.reasons), _listed(table.missing)
     unpaired = [{"folder": one.folder, "file": one.file, "reason": one.reason} for one in pairing.unpaired]
-    return _rounded(
+    return plain(
         {
             "version": __version__,
             "images": len(table.images),
@@ -91,7 +91,8 @@ def summarise(found: Evaluated, pairing: Pairing, folders: Mapping[str, Path], s
             "missing": missing,
             "unpaired": unpaired,
             "notes": notes_on(found, metrics, len(unpaired), scale),
-        }
+        },
+        rounded,
     )
 
 
@@ -146,14 +147,3 @@ def _of_pair(duel: Duel) -> dict[str, Any]:
         "p_adjusted": duel.p_adjusted,
         "better": duel.better,
     }
-
-
-def _rounded(value: Any) -> Any:
-    """Numbers with six digits, what is no number as None."""
-    if isinstance(value, dict):
-        return {key: _rounded(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_rounded(entry) for entry in value]
-    if isinstance(value, float):
-        return rounded(value) if math.isfinite(value) else None
-    return value
