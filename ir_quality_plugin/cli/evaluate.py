@@ -70,6 +70,7 @@ def evaluate(
     from ..data.folders import pair_folders, patterns_of
     from ..evaluation.run import Plan
     from ..evaluation.run import evaluate as run
+    from ..evaluation.scale_check import check_scale
     from ..integrations.metric_requests import check_needs
 
     methods = named_folders(restored)
@@ -81,6 +82,8 @@ def evaluate(
     if device != "auto":
         check_device(device)
     pairing = pair_folders(methods, degraded, reference, patterns_of(match or []))
+    if scale:
+        check_scale(pairing, scale)
     plan = Plan(pairing, tuple(scorer or ()), tuple(pyiqa or ()), scale, tile_px)
     folders = {"degraded": degraded, "reference": reference, **methods}
     with run(plan, out, device=device, workers=workers, restart=restart, say=echo_line) as found:
@@ -119,7 +122,7 @@ def finish(found: Evaluated, plan: Plan, folders: dict[str, Path], out: Path, as
     forget(out)
     write_scores(out / "scores.csv", table)
     write_json(out / "summary.json", summary)
-    page = write_report(out / "report.html", summary, table, plan.pairing, found.thumbnails)
+    page = write_report(out / "report.html", summary, table, plan.pairing, found.thumbnails, found.began)
     if as_json:
         typer.echo(json.dumps(summary, indent=1))
     else:
@@ -158,7 +161,9 @@ def line_of(entry: Mapping[str, Any] | None) -> str:
 
 def speak_of_trouble(summary: Mapping[str, Any]) -> None:
     """List what is unpaired and what failed on the error stream, the first of each, and what else to know."""
-    echo_first("unpaired", [f"{one['folder']}/{one['file']}: {one['reason']}" for one in summary["unpaired"]])
+    echo_first(
+        "unpaired", [f"{one['image']} ({', '.join(one['files'])}): {one['reason']}" for one in summary["unpaired"]]
+    )
     reasons: dict[tuple[str, str], str] = {}
     for failure in summary["failures"]:
         reasons.setdefault((failure["image"], failure["method"]), failure["reason"])

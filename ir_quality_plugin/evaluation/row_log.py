@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ..checkpoints.write import whole
+from ..checkpoints.json_file import write_json
 from ..data.results_folder import differing
 from ..errors import CheckpointError, UsageError
 from .judging import Item
@@ -49,19 +50,26 @@ class RowLog:
             self._forget()
         if not self.header.is_file():
             self._forget()  # rows without a header are those of a restart that was killed
-            with whole(self.header) as unfinished:
-                unfinished.write_text(json.dumps(self.options, indent=1))
+            write_json(self.header, {"began": date.today().isoformat(), **self.options})
             return
-        try:
-            earlier = dict(json.loads(self.header.read_text(encoding="utf-8")))
-        except (TypeError, ValueError) as error:
-            raise CheckpointError(f"{self.header} is damaged ({error}); begin anew with --restart") from error
+        earlier = self._earlier()
+        earlier.pop("began", None)
         changed = list(differing(earlier, self.options))
         if changed:
             raise UsageError(
                 f"{self.folder.parent} holds a run with other options: {'; '.join(changed)}; expected the "
                 "same ones to go on; choose another --out, or begin anew with --restart"
             )
+
+    def began(self) -> str:
+        """The day on which the run was begun, however often it was gone on with."""
+        return str(self._earlier()["began"])
+
+    def _earlier(self) -> dict[str, Any]:
+        try:
+            return dict(json.loads(self.header.read_text(encoding="utf-8")))
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"{self.header} is damaged ({error}); begin anew with --restart") from error
 
     def _forget(self) -> None:
         """Remove the rows, and the header last: as long as it is there, they are those of its options."""

@@ -65,6 +65,7 @@ class Evaluated:
         seconds: of this session's scoring.
         unchecked: number of files whose scale was asked for and could not be checked.
         grey: (image, method) of the files without colour whose degraded or clean image has colour.
+        began: the day on which the run's log was begun.
     """
 
     table: ScoreTable
@@ -76,6 +77,7 @@ class Evaluated:
     seconds: float = 0.0
     unchecked: int = 0
     grey: tuple[tuple[str, str], ...] = ()
+    began: str = ""
 
 
 def _silent(line: str) -> None:
@@ -297,4 +299,5 @@ def collect(
         seconds,
         sum(row["unchecked"] for row in found.values()),
         tuple(place for place in wanted if found[place]["grey"]),
+        log.began(),
     )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..checkpoints.json_file import plain
-from ..data.folders import Pairing
+from ..data.folders import Pairing, by_image
 from ..data.score_table import rounded
 from ..integrations.metric import Metric
 from ..metrics.intervals import CONFIDENCE, RESAMPLES
@@ -42,7 +42,7 @@ def summarise(found: Evaluated, pairing: Pairing, folders: Mapping[str, Path], s
     Returns:
         Plain values for JSON: `methods`, `metrics` (with `methods`: count, mean, interval, median, std, quantiles,
         rank; and `pairs`: the advantage of `first` over `second`, positive where the first is better), `agreement`,
-        `failures`, `missing`, `unpaired`, `notes`. Numbers have six digits; what does not exist is null.
+        `failures`, `missing`, `unpaired` (by image), `notes`. Numbers have six digits; what does not exist is null.
     """
     table, failed = found.table, found.table.failed_files()
     oriented = table.scores.copy()
@@ -52,7 +52,7 @@ def summarise(found: Evaluated, pairing: Pairing, folders: Mapping[str, Path], s
         oriented[index] *= 1 if metric.higher_is_better else -1
     overall, within = agreement_of_metrics(oriented)
     failures, missing = _listed(table.reasons), _listed(table.missing)
-    unpaired = [{"folder": one.folder, "file": one.file, "reason": one.reason} for one in pairing.unpaired]
+    unpaired = by_image(pairing.unpaired)
     return plain(
         {
             "version": __version__,

@@ -47,7 +47,7 @@ def launch(line, code=0):
 
 
 def outputs(out):
-    return [(out / name).read_bytes() for name in ("scores.csv", "summary.json")]
+    return [(out / name).read_bytes() for name in ("scores.csv", "summary.json", "report.html")]
 
 
 def rows_of(out):

@@ -1,10 +1,13 @@
 """The log keeps complete rows whatever cut the run off, and refuses another run's."""
 
 import json
+from datetime import date
+from types import SimpleNamespace
 
 import pytest
 
 from ir_quality_plugin import CheckpointError, UsageError
+from ir_quality_plugin.evaluation import row_log
 from ir_quality_plugin.evaluation.row_log import RowLog
 
 
@@ -79,6 +82,15 @@ def test_a_line_with_a_damaged_byte_is_no_row_and_harms_no_other(log):
 def test_what_is_sound_json_and_no_row_of_ours_is_passed_over(log):
     (log.folder / "0001-0000.jsonl").write_text('{"image": "a"}\n[]\n\n{}\n')
     assert list(log.read()) == []
+
+
+def test_the_day_of_the_beginning_is_kept_until_a_restart(log, monkeypatch):
+    first = log.began()
+    monkeypatch.setattr(row_log, "date", SimpleNamespace(today=lambda: date(2099, 1, 2)))
+    log.prepare(restart=False)
+    assert log.began() == first == date.today().isoformat()
+    log.prepare(restart=True)
+    assert log.began() == "2099-01-02"
 
 
 def test_a_header_that_is_no_mapping_says_how_to_go_on(log):
