@@ -15,7 +15,6 @@ keeps large tensors from going back to the system after each operation: half of 
 import argparse
 import csv
 import dataclasses
-import json
 import platform
 import runpy
 import subprocess
@@ -34,13 +33,14 @@ from tqdm import tqdm
 import ir_quality_plugin.integrations  # noqa: F401  # before basicsr or pyiqa
 from ir_quality_plugin import list_scorers
 from ir_quality_plugin.catalog import find_weights
+from ir_quality_plugin.checkpoints.json_file import plain, write_json
 from ir_quality_plugin.checkpoints.write import whole
 from ir_quality_plugin.data.images import list_images, pair_by_stem, read_image
 from ir_quality_plugin.data.labels import LabelTable, Row
 from ir_quality_plugin.data.partners import without_references
 from ir_quality_plugin.data.readers import read_csv
 from ir_quality_plugin.engine.benchmark import Result, score_table
-from ir_quality_plugin.engine.benchmark_summary import plain, summarise
+from ir_quality_plugin.engine.benchmark_summary import summarise
 from ir_quality_plugin.integrations.metric import Metric, build_metrics
 from ir_quality_plugin.metrics.correlation import srcc
 from ir_quality_plugin.models.card import Card
@@ -320,8 +320,7 @@ def main() -> None:
 
 def write(document: dict, folder: Path) -> None:
     """Write what there is, whole."""
-    with whole(folder / "agreement.json") as path:
-        path.write_text(json.dumps(plain(document), indent=1) + "\n")
+    write_json(folder / "agreement.json", plain(document))
     with whole(folder / "agreement.md") as path:
         path.write_text("\n".join(page_of(plain(document))) + "\n")
 

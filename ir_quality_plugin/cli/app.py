@@ -11,6 +11,7 @@ import typer
 from ..errors import QualityPluginError, UsageError
 from ..version import __version__
 from . import benchmark, degradations, demo, doctor, evaluate, label, probe, recipes, score, train, triplets, weights
+from .once import Commands
 
 START = """\
 Score a restored image:        irq score restored.png --degraded input.png --scorer ckdn --weights FILE
@@ -21,7 +22,7 @@ What works on this machine:    irq doctor
 All commands:                  irq --help
 """
 
-app = typer.Typer(
+app = Commands(
     name="irq",
     help="Perceptual quality of restored images: blind, against the degraded input, or against any clean image.",
     epilog="Example: irq score restored.png --scorer ckdn-s --degraded input.png",

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..checkpoints.json_file import write_json
 from ..checkpoints.table_file import write_table
-from ..checkpoints.write import whole
 from ..data.labels import LabelTable, Row
 from ..data.partners import with_folder, without_references, without_repeats
 from ..data.readers import read_csv, read_labels
@@ -136,8 +135,7 @@ def benchmarked_folder(
         results = score_table(table, metrics, device, track)
         write_scores(out / "scores.csv", table, results)
         document = summarise(table, metrics, results, votes, unit, resamples, seed)
-        with whole(out / "summary.json") as unfinished:
-            unfinished.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        write_json(out / "summary.json", document)
         yield Benchmarked(document, results, in_common(table, metrics, results))
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..checkpoints.json_file import plain
 from ..data.labels import LabelTable
 from ..data.votes import Vote
 from ..integrations.metric import Metric
@@ -174,12 +175,3 @@ def _by_distortion(scored: Scored, name: str) -> dict[str, dict[str, float]]:
         if len(own) >= LEAST_IMAGES:
             found[str(kind)] = {"srcc": srcc(scored.scores[name][own], scored.mos[own]), "images": len(own)}
     return found
-
-
-def plain(value: Any) -> Any:
-    """The same as JSON can hold it: tuples as lists, numbers that are none as None."""
-    if isinstance(value, Mapping):
-        return {name: plain(entry) for name, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from PIL import Image
 
+from ..checkpoints.json_file import write_json
 from ..checkpoints.table_file import write_table
 from ..checkpoints.write import whole
 from ..data.folders import DEGRADED, RESTORED, Unpaired
@@ -80,8 +80,7 @@ def probed_folder(
                 f"nothing could be probed; the first reason: {rows[0]['reason']}; all are in {out / 'scores.csv'}"
             )
         document = describe(plan, metrics, probed, unpaired)
-        with whole(out / "summary.json") as unfinished:
-            unfinished.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        write_json(out / "summary.json", document)
         yield document, rows
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data.folders import RULE
+from ..data.names import RULE
 from ..metrics.paired import LEAST_IMAGES
 from ..models.card import RANDOM
 from .run import Evaluated
@@ -21,7 +21,7 @@ def notes_on(found: Evaluated, metrics: Mapping[str, Any], unpaired: int, scale:
     Args:
         found: the scores.
         metrics: of the summary.
-        unpaired: number of files without partners, or partners without files.
+        unpaired: number of images that a folder lacks, or that no method restored.
         scale: factor that was asked for.
     """
     return [*_on_files(found, unpaired, scale), *_on_numbers(found, metrics)]
@@ -37,7 +37,7 @@ def _on_files(found: Evaluated, unpaired: int, scale: int | None) -> list[str]:
         lacking = len({(image, method) for _, image, method in table.missing})
         notes.append(f"{_counted(lacking, 'file lacks', 'files lack')} the partner that a metric needs, and its score.")
     if unpaired:
-        listed = _counted(unpaired, "file or partner is", "files or partners are")
+        listed = _counted(unpaired, "image is", "images are")
         notes.append(f"{listed} unpaired. Names are paired by {RULE}, or by --match.")
     if found.unchecked:
         files = _counted(found.unchecked, "file", "files")
@@ -88,7 +88,7 @@ def _on_numbers(found: Evaluated, metrics: Mapping[str, Any]) -> list[str]:
 def _of_same_images(known: np.ndarray) -> bool:
     """Whether all methods that have any score, columns of (N,M), have it of the same images."""
     known = known[:, known.any(axis=0)]
-    return bool((known.all(axis=1) == known.any(axis=1)).all())
+    return known.shape[1] < 2 or bool((known.all(axis=1) == known.any(axis=1)).all())
 
 
 def _counted(number: int, one: str, many: str) -> str:

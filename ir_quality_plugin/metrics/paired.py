@@ -180,7 +180,7 @@ def agreement_of_metrics(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         tau-a, its mean over images), where contents do not. In [-1,1]; NaN where nothing can be compared.
     """
     flat = scores.reshape(len(scores), -1)
-    overall = np.eye(len(scores))
+    overall = np.diag(np.where(np.isfinite(flat).any(axis=1), 1.0, np.nan))
     for one, other in combinations(range(len(scores)), 2):
         shared = np.isfinite(flat[[one, other]]).all(axis=0)
         pair = flat[one, shared], flat[other, shared]
@@ -204,5 +204,5 @@ def _order_within_images(scores: np.ndarray) -> np.ndarray:
         total += (orders @ orders.transpose(0, 2, 1) / np.maximum(shared, 1)).sum(axis=0)
         counted += (shared > 0).sum(axis=0)
     within = np.where(counted > 0, total / np.maximum(counted, 1), np.nan)
-    np.fill_diagonal(within, 1.0 if len(first) else np.nan)
+    np.fill_diagonal(within, np.where(counted.diagonal() > 0, 1.0, np.nan))
     return within

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import struct
 import zlib
 
@@ -164,6 +165,32 @@ def test_a_method_without_any_score_is_listed(run, folders, tmp_path):
     assert code == 1 and "-  soft   no score" in printed
 
 
+def test_a_link_whose_file_is_gone_is_a_row_with_its_reason(run, folders, tmp_path):
+    (folders / "sharp" / "im_002.png").unlink()
+    (folders / "sharp" / "im_002.png").symlink_to(folders / "gone.png")
+    code, _, err = run("evaluate", *arguments(folders, tmp_path / "out"))
+    assert code == 1 and "1 of 8 files could not be scored" in err
+    assert "failed: im_002 of sharp" in err and "a link to nothing" in err
+
+
+def test_a_scale_that_no_file_has_is_refused_before_the_run_and_one_that_some_have_is_not(run, folders, tmp_path):
+    line = arguments(folders, tmp_path / "out", "--scale", "2")
+    code, _, err = run("evaluate", *line)
+    assert code == 2 and not (tmp_path / "out").exists()
+    assert "none of 8 restored images is 2 times its degraded one; im_000 of sharp is 64x64 and degraded 16x16" in err
+    Image.new("RGB", (32, 32)).save(folders / "soft" / "im_003_x4.png")
+    code, _, err = run("evaluate", *line)
+    assert code == 1 and "7 of 8 files could not be scored" in err
+
+
+def test_one_method_without_a_score_has_no_note_on_different_images(run, folders, tmp_path):
+    for path in (folders / "sharp").iterdir():
+        path.write_text("no image")
+    line = ["--restored", folders / "sharp", "--degraded", folders / "degraded", "--scorer", "ckdn-s"]
+    code, _, err = run("evaluate", *line, "--out", tmp_path / "out")
+    assert code == 1 and "scores of different images" not in err
+
+
 def test_a_broken_partner_fails_only_what_needs_it(run, folders, tmp_path):
     (folders / "degraded" / "im_002.png").write_text("no image")
     (folders / "degraded" / "im_003.png").unlink()
@@ -171,7 +198,7 @@ def test_a_broken_partner_fails_only_what_needs_it(run, folders, tmp_path):
     metrics = ("--scorer", "ckdn-s", "--pyiqa", "psnr", "--reference", folders / "reference")
     code, _, err = run("evaluate", *arguments(folders, tmp_path / "out", metrics=metrics))
     rows = rows_of(tmp_path / "out")
-    assert code == 1 and "2 of 8 files" in err and "unpaired: degraded/im_003" in err
+    assert code == 1 and "2 of 8 files" in err and "unpaired: im_003 (degraded): no file of it" in err
     assert all(row["score"] for row in rows if row["metric"] == "psnr")
     failed = {row["image"]: row["reason"] for row in rows if not row["score"]}
     assert "it is no image" in failed["im_002"]
@@ -204,6 +231,8 @@ def test_one_method_alone_is_described_without_comparisons(run, folders, tmp_pat
         (("--match", "x4"), "expected {image} once"),
         (("--device", "nowhere"), "--device nowhere"),
         (("--scale", "0"), "scale"),
+        (("--degraded", "elsewhere"), "--degraded was given 2 times; expected once"),
+        (("--match", "sharp={image}_x9"), "sharp: --match fits none of its 4 images, such as im_000.png"),
     ],
 )
 def test_a_wrong_call_says_what_was_expected_and_leaves_nothing_behind(run, folders, tmp_path, more, message):
@@ -232,6 +261,23 @@ def test_a_changed_file_is_scored_again_and_no_other(run, tmp_path):
     assert "5 of 6 files are scored already" in err
     after = (out / "scores.csv").read_text().splitlines()
     assert [line.split(",")[:2] for line in set(after) - set(before)] == [["im_001", "soft"]]
+
+
+def test_another_folder_of_the_same_names_sizes_and_times_is_scored_anew(run, tmp_path):
+    for name, grey in (("one", 40), ("two", 200)):
+        folder = tmp_path / name / "restored"
+        folder.mkdir(parents=True)
+        Image.new("RGB", (64, 64), (grey, grey, grey)).save(folder / "a.bmp")
+        os.utime(folder / "a.bmp", ns=(0, 0))
+
+    def call(name, out, *more):
+        line = ["--restored", f"Ours={tmp_path / name / 'restored'}", "--scorer", "teacheriqa-s=random"]
+        assert run("evaluate", *line, "--out", tmp_path / out, *more)[0] == 0
+        return (tmp_path / out / "scores.csv").read_bytes()
+
+    one, two = (call(name, name) for name in ("one", "two"))
+    assert one != two
+    assert [call(name, "out") for name in ("one", "two", "one")] == [one, two, one]
 
 
 def test_a_method_can_be_added_and_another_metric_cannot(run, tmp_path):

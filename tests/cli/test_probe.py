@@ -178,7 +178,7 @@ def test_images_without_a_partner_are_left_out_and_listed(run, restored):
     listed = {f"{one['folder']}/{one['file']}": one["reason"] for one in document["unpaired"]}
     assert listed == {
         "degraded/nobodys_lq_v2.png": "no method restored it",
-        f"reference/{first.stem}": "there is no reference file of it",
+        f"reference/{first.stem}": "no file of it",
     }
     page = (restored / "out" / "report.html").read_text()
     for name, reason in listed.items():

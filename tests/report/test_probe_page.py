@@ -50,7 +50,7 @@ def write(folder, reference="given"):
         "metrics": metrics,
         "notes": ["2 images are few"],
         "failures": [{"image": "a" * 90 + ".png", "metric": "ssim", "reason": "no number"}],
-        "unpaired": [{"folder": "reference", "file": "lost.png", "reason": "there is no reference file of it"}],
+        "unpaired": [{"folder": "reference", "file": "lost.png", "reason": "no file of it"}],
     }
     row = {"original": "before.png", "picture": "after.png", "reason": "", "start": -4.0, "gamed": 1.0}
     rows = [
