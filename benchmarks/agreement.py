@@ -59,13 +59,18 @@ UNSEEN = "what no shipped scorer was trained or chosen on"
 METHODS = ("bicubic", "IMDN", "PCARN-M-L1", "PCARN-M", "SRGAN-d", "SRGAN-z")
 
 
+def people(data: Path, name: str) -> LabelTable:
+    """A set with people's scores, by the name of its folder."""
+    return dataclasses.replace(read_csv(data / "human" / name / "scores.csv"), name=name)
+
+
 def sr4kiqa(data: Path, folder: Path) -> LabelTable:
     """Super-resolved images with the low-resolution input made by bicubic reduction of the reference.
 
     All three are cut to whole multiples of the scale first (x3: 704 to 702 px). Scenes that have no
     reference are left out.
     """
-    table = read_csv(data / "human/sr4kiqa/scores.csv").only(lambda row: row.reference is not None)
+    table = people(data, "sr4kiqa").only(lambda row: row.reference is not None)
     with (data / "human/sr4kiqa/scores.csv").open() as file:
         scales = {Path(entry["image"]).name: int(entry["scale"]) for entry in csv.DictReader(file)}
     return dataclasses.replace(
@@ -303,11 +308,10 @@ def main() -> None:
     cross = restorations(given.data).only(lambda row: part_of(row.content) != "train")
     document["cross"] = with_each_other(cross, uses, pyiqa)
     write(document, given.out)
-    human = given.data / "human"
     with tempfile.TemporaryDirectory() as folder:
         for table, unseen, names in (
-            (read_csv(human / "gan2afc/scores.csv"), lambda row: True, pyiqa),
-            (read_csv(human / "pcuid/scores.csv"), lambda row: part_of(f"pcuid_{row.content}") == "test", blind),
+            (people(given.data, "gan2afc"), lambda row: True, pyiqa),
+            (people(given.data, "pcuid"), lambda row: part_of(f"pcuid_{row.content}") == "test", blind),
             (
                 sr4kiqa(given.data, Path(folder)),
                 lambda row: scenes.get(row.content) == "test",

@@ -17,10 +17,10 @@ from ..metrics.intervals import CONFIDENCE
 from ..metrics.multiplicity import ranks_of
 from ..metrics.resampling import LEAST_UNITS, Unit, resampled
 from ..metrics.swapping import Pair, swap_test, verdict
-from .benchmark import LEAST_IMAGES, Result, Scored, in_common
+from .benchmark import LEAST_TO_COMPARE, Result, Scored, in_common
 from .benchmark_votes import Voted, compare_with_votes
 
-FEW_IMAGES = 50
+ENOUGH_TO_CORRELATE = 50
 # The example of the warning, and the width of its interval.
 EXAMPLE, NORMAL = 0.8, 1.96
 
@@ -69,7 +69,7 @@ def summarise(
             "contents_within": len(judged_contents(scored.mos, contents)),
         },
         "not_compared": {
-            name: f"it scored {count} images; expected at least {LEAST_IMAGES}"
+            name: f"it scored {count} images; expected at least {LEAST_TO_COMPARE}"
             for name, count in scored.too_few.items()
         },
         "warnings": _warnings(len(contents), unit, everywhere.test, inside.test),
@@ -135,11 +135,12 @@ def _warnings(images: int, unit: Unit, test: Mapping[str, Any], test_within: Map
         plural = f"{unit} is" if units == 1 else f"{unit}s are"
         remedy = "; --resample image gives intervals for other images of these contents" if unit == "content" else ""
         said.append(f"{units} {plural} too few to resample: no interval is given below {LEAST_UNITS}{remedy}")
-    if images < FEW_IMAGES:
+    if images < ENOUGH_TO_CORRELATE:
         low, high = _example(images)
         said.append(
-            f"{images} images are few, {FEW_IMAGES} or more are expected: of a metric whose true SRCC is {EXAMPLE}, so "
-            f"many images show anything from {low:.2f} to {high:.2f}, and large differences often pass for chance"
+            f"{images} images are few, {ENOUGH_TO_CORRELATE} or more are expected: of a metric whose true SRCC is "
+            f"{EXAMPLE}, so many images show anything from {low:.2f} to {high:.2f}, and large differences often pass "
+            "for chance"
         )
     return said
 
@@ -172,6 +173,6 @@ def _by_distortion(scored: Scored, name: str) -> dict[str, dict[str, float]]:
     found = {}
     for kind in sorted(set(kinds) - {""}):
         own = np.flatnonzero(kinds == kind)
-        if len(own) >= LEAST_IMAGES:
+        if len(own) >= LEAST_TO_COMPARE:
             found[str(kind)] = {"srcc": srcc(scored.scores[name][own], scored.mos[own]), "images": len(own)}
     return found

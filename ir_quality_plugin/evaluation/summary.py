@@ -14,8 +14,8 @@ from ..data.score_table import rounded
 from ..integrations.metric import Metric
 from ..metrics.intervals import CONFIDENCE, RESAMPLES
 from ..metrics.paired import (
-    LEAST_IMAGES,
     LEAST_SHARE,
+    LEAST_TO_TEST,
     Distribution,
     Duel,
     agreement_of_metrics,
@@ -77,7 +77,7 @@ def summarise(found: Evaluated, pairing: Pairing, folders: Mapping[str, Path], s
             "better": {
                 "test": "paired t-test, and an interval without zero",
                 "adjusted": "Holm, over pairs by metric",
-                "least_images": LEAST_IMAGES,
+                "least_images": LEAST_TO_TEST,
                 "least_share": LEAST_SHARE,
             },
             "scale": {

@@ -3,7 +3,6 @@
 import html
 import json
 import re
-import shutil
 import subprocess
 from datetime import date
 from pathlib import Path
@@ -24,7 +23,6 @@ from ir_quality_plugin.report import cases
 from ir_quality_plugin.report.cases import Case, choose_cases, shoot, window_of
 from ir_quality_plugin.report.evaluation import best_first, write_report
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 METHODS = ("first", "second", "a<b>&c")
 NAMES = {"up": True, "down": False}
 
@@ -286,13 +284,13 @@ def large_page(tmp_path_factory):
     return write(tmp_path_factory.mktemp("page"), images=1000, spoil=spoil)
 
 
-def look(page, width, dark=False):
+def look(browser, page, width, dark=False):
     """Open a page in a frame of a width, use it, and tell what was found."""
     folder = page.parent
     probed = page.read_text().replace("<head>", GUARD, 1).replace("</body>", PROBE + "</body>")
     (folder / "probed.html").write_text(probed)
     (folder / "frame.html").write_text(FRAME.format(width=width))
-    line = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'browser'}"]
+    line = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'browser'}"]
     line += [f"--blink-settings=preferredColorScheme={0 if dark else 1}", "--virtual-time-budget=8000", "--dump-dom"]
     done = subprocess.run([*line, f"file://{folder / 'frame.html'}"], capture_output=True, text=True, timeout=120)
     found = re.search(r"<pre>(\{.*\})</pre>", done.stdout, flags=re.S)
@@ -301,11 +299,10 @@ def look(page, width, dark=False):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(BROWSER is None, reason="needs chromium: apt-get install chromium")
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (360, True)])
-def test_a_page_of_a_thousand_images_works_in_a_browser(large_page, width, dark):
+def test_a_page_of_a_thousand_images_works_in_a_browser(large_page, browser, width, dark):
     page, table = large_page
-    found = look(page, width, dark)
+    found = look(browser, page, width, dark)
     assert found["errors"] == []
     assert 0 < found["opened"] < 1000  # milliseconds
     assert found["fetched"] == [] and found["refused"] == ["https://nowhere.invalid/picture.png"]
