@@ -42,7 +42,7 @@ from ir_quality_plugin.data.readers import read_csv
 from ir_quality_plugin.engine.benchmark import Result, score_table
 from ir_quality_plugin.engine.benchmark_summary import summarise
 from ir_quality_plugin.integrations.metric import Metric, build_metrics
-from ir_quality_plugin.metrics.correlation import srcc
+from ir_quality_plugin.metrics.paired import agreement_of_metrics
 from ir_quality_plugin.models.card import Card
 from ir_quality_plugin.report.text import ranking_note, text_of
 
@@ -178,27 +178,24 @@ def against_people(
 
 
 def with_each_other(table: LabelTable, uses: list[Use], pyiqa: Collection[str]) -> dict:
-    """Rank correlation of every two metrics: over all images, and mean within the restorations of one photograph."""
+    """How every two metrics agree: over all images, and within the restorations of one photograph."""
     metrics, results = scored(table, uses, pyiqa)
     failed = [result for result in results if result.score is None]
     if failed:
         raise SystemExit(f"{failed[0].row.image}, {failed[0].metric}: {failed[0].reason}")
-    scores = {name: np.array([m.sign * r.score for r in results if r.metric == name]) for name, m in metrics.items()}
-    photographs = {name: values.reshape(-1, len(METHODS)) for name, values in scores.items()}
-    within = {
-        a: {
-            b: float(np.nanmean([srcc(x, y) for x, y in zip(photographs[a], photographs[b], strict=True)]))
-            for b in scores
-        }
-        for a in scores
-    }
+    scores = [[metric.sign * r.score for r in results if r.metric == name] for name, metric in metrics.items()]
+    photographs = np.array(scores).reshape(len(metrics), -1, len(METHODS))
+    over_all, within = (
+        {name: dict(zip(metrics, row, strict=True)) for name, row in zip(metrics, matrix.tolist(), strict=True)}
+        for matrix in agreement_of_metrics(photographs)
+    )
     return {
         "images": len(table.rows),
-        "over_all": {a: {b: srcc(scores[a], scores[b]) for b in scores} for a in scores},
+        "over_all": over_all,
         "within_photograph": within,
         "means": {
-            name: dict(zip(METHODS, (metrics[name].sign * values.mean(0)).tolist(), strict=True))
-            for name, values in photographs.items()
+            name: dict(zip(METHODS, (metric.sign * values.mean(0)).tolist(), strict=True))
+            for (name, metric), values in zip(metrics.items(), photographs, strict=True)
         },
     }
 
@@ -285,7 +282,7 @@ def page_of(document: dict) -> list[str]:
         "",
     ]
     lines += matrix_of("SRCC over all images", cross["over_all"])
-    lines += matrix_of("Mean SRCC within the six restorations of a photograph", cross["within_photograph"])
+    lines += matrix_of("Kendall's tau-a within the six restorations of a photograph, mean", cross["within_photograph"])
     lines += ["### Means by method", "", f"| | {' | '.join(METHODS)} |", "|---" * (len(METHODS) + 1) + "|"]
     for name, by_method in cross["means"].items():
         lines.append(f"| {name} | {' | '.join(text_of(value, '.4g') for value in by_method.values())} |")

@@ -52,7 +52,7 @@ def votes_note(pairs: Mapping[str, Any]) -> str:
     if not pairs["used"]:
         return f"{used}: of none did every metric score both images."
     return (
-        f"{used}, those of which every metric scored both images; {pairs['undecided']} of them have no majority, and "
-        "count in 2AFC alone. Who always sides with the majority reaches a 2AFC of "
+        f"{used}, those of which every metric scored both images. Without a majority, in 2AFC alone: "
+        f"{pairs['undecided']}. Who always sides with the majority reaches a 2AFC of "
         f"{text_of(pairs['two_afc_people'])}, the most that a metric can."
     )
