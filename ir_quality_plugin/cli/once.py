@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperOption
 
 from ..errors import UsageError
 
@@ -15,7 +15,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Once(TyperCommand):
-    """A command that refuses an option with a value that is repeated, unless it takes several."""
+    """A command that refuses an option of one value that is repeated; flags, and what takes several, may be."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the command line.
@@ -24,9 +24,11 @@ class Once(TyperCommand):
             UsageError: names the option.
         """
         *_, order = self.make_parser(ctx).parse_args(list(args))
-        given = Counter(option for option in order if option.param_type_name == "option")
-        for option, times in given.items():
-            if times > 1 and not (ctx.resilient_parsing or option.multiple or option.is_flag or option.count):
+        single = [
+            one for one in order if isinstance(one, TyperOption) and not (one.multiple or one.is_flag or one.count)
+        ]
+        for option, times in Counter(single).items():
+            if times > 1 and not ctx.resilient_parsing:
                 raise UsageError(f"{option.opts[0]} was given {times} times; expected once; leave all but one out")
         return super().parse_args(ctx, args)
 

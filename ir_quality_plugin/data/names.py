@@ -62,7 +62,7 @@ def named(chains: Mapping[str, Mapping[Path, list[str]]]) -> tuple[dict[str, dic
 
 def _shared(names: Mapping[str, Mapping[Path, str]]) -> dict[str, str]:
     """The names that several files of one folder have."""
-    found = {}
+    found: dict[str, str] = {}
     for role, of in names.items():
         files: dict[str, list[str]] = {}
         for path, name in of.items():

@@ -77,11 +77,17 @@ def score_by_tiles(metric: Metric, restored: Tensor, guide: Tensor | None, tiles
 
     if len(tiles) == 1:
         return score(restored, guide)
-    in_place = guide is not None and (metric.needs == DEGRADED or metric.aligned)
-    factor = factor_of(restored, guide) if in_place else 0
-    scores = [score(tile.of(restored), tile.of(guide, factor) if factor else guide) for tile in tiles]
+    scores = [score(tile.of(restored), _seen(metric, tile, guide, restored)) for tile in tiles]
     area = [tile.height * tile.width for tile in tiles]
     if metric.combine == "squared error":
         errors = sum(10 ** (-value / 10) * pixels for value, pixels in zip(scores, area, strict=True))
         return -10 * math.log10(errors / sum(area))
     return sum(value * pixels for value, pixels in zip(scores, area, strict=True)) / sum(area)
+
+
+def _seen(metric: Metric, tile: Tile, guide: Tensor | None, restored: Tensor) -> Tensor | None:
+    """What a tile is judged against: its own place of what lies on the image, all of any other."""
+    if guide is None or not (metric.needs == DEGRADED or metric.aligned):
+        return guide
+    factor = factor_of(restored, guide)
+    return tile.of(guide, factor) if factor else guide

@@ -155,7 +155,7 @@ def test_the_ranking_counts_the_images_of_a_mean_where_some_are_missing(tmp_path
 
     text = text_of(write(tmp_path, spoil=spoil)[0])
     ranking = text[text.index("Ranking method") : text.index("Means over")]
-    assert ranking.count("28 of 30 files") == 1 and ranking.count("of 30 files") == 1
+    assert ranking.count("28 images") == 1 and ranking.count("images") == 1
 
 
 def test_a_method_that_is_nowhere_clearly_behind_is_said_to_be(tmp_path):
