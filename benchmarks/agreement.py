@@ -15,7 +15,6 @@ keeps large tensors from going back to the system after each operation: half of 
 import argparse
 import csv
 import dataclasses
-import json
 import platform
 import runpy
 import subprocess
@@ -34,15 +33,16 @@ from tqdm import tqdm
 import ir_quality_plugin.integrations  # noqa: F401  # before basicsr or pyiqa
 from ir_quality_plugin import list_scorers
 from ir_quality_plugin.catalog import find_weights
+from ir_quality_plugin.checkpoints.json_file import plain, write_json
 from ir_quality_plugin.checkpoints.write import whole
 from ir_quality_plugin.data.images import list_images, pair_by_stem, read_image
 from ir_quality_plugin.data.labels import LabelTable, Row
 from ir_quality_plugin.data.partners import without_references
 from ir_quality_plugin.data.readers import read_csv
 from ir_quality_plugin.engine.benchmark import Result, score_table
-from ir_quality_plugin.engine.benchmark_summary import plain, summarise
+from ir_quality_plugin.engine.benchmark_summary import summarise
 from ir_quality_plugin.integrations.metric import Metric, build_metrics
-from ir_quality_plugin.metrics.correlation import srcc
+from ir_quality_plugin.metrics.paired import agreement_of_metrics
 from ir_quality_plugin.models.card import Card
 from ir_quality_plugin.report.text import ranking_note, text_of
 
@@ -59,13 +59,18 @@ UNSEEN = "what no shipped scorer was trained or chosen on"
 METHODS = ("bicubic", "IMDN", "PCARN-M-L1", "PCARN-M", "SRGAN-d", "SRGAN-z")
 
 
+def people(data: Path, name: str) -> LabelTable:
+    """A set with people's scores, by the name of its folder."""
+    return dataclasses.replace(read_csv(data / "human" / name / "scores.csv"), name=name)
+
+
 def sr4kiqa(data: Path, folder: Path) -> LabelTable:
     """Super-resolved images with the low-resolution input made by bicubic reduction of the reference.
 
     All three are cut to whole multiples of the scale first (x3: 704 to 702 px). Scenes that have no
     reference are left out.
     """
-    table = read_csv(data / "human/sr4kiqa/scores.csv").only(lambda row: row.reference is not None)
+    table = people(data, "sr4kiqa").only(lambda row: row.reference is not None)
     with (data / "human/sr4kiqa/scores.csv").open() as file:
         scales = {Path(entry["image"]).name: int(entry["scale"]) for entry in csv.DictReader(file)}
     return dataclasses.replace(
@@ -173,27 +178,24 @@ def against_people(
 
 
 def with_each_other(table: LabelTable, uses: list[Use], pyiqa: Collection[str]) -> dict:
-    """Rank correlation of every two metrics: over all images, and mean within the restorations of one photograph."""
+    """How every two metrics agree: over all images, and within the restorations of one photograph."""
     metrics, results = scored(table, uses, pyiqa)
     failed = [result for result in results if result.score is None]
     if failed:
         raise SystemExit(f"{failed[0].row.image}, {failed[0].metric}: {failed[0].reason}")
-    scores = {name: np.array([m.sign * r.score for r in results if r.metric == name]) for name, m in metrics.items()}
-    photographs = {name: values.reshape(-1, len(METHODS)) for name, values in scores.items()}
-    within = {
-        a: {
-            b: float(np.nanmean([srcc(x, y) for x, y in zip(photographs[a], photographs[b], strict=True)]))
-            for b in scores
-        }
-        for a in scores
-    }
+    scores = [[metric.sign * r.score for r in results if r.metric == name] for name, metric in metrics.items()]
+    photographs = np.array(scores).reshape(len(metrics), -1, len(METHODS))
+    over_all, within = (
+        {name: dict(zip(metrics, row, strict=True)) for name, row in zip(metrics, matrix.tolist(), strict=True)}
+        for matrix in agreement_of_metrics(photographs)
+    )
     return {
         "images": len(table.rows),
-        "over_all": {a: {b: srcc(scores[a], scores[b]) for b in scores} for a in scores},
+        "over_all": over_all,
         "within_photograph": within,
         "means": {
-            name: dict(zip(METHODS, (metrics[name].sign * values.mean(0)).tolist(), strict=True))
-            for name, values in photographs.items()
+            name: dict(zip(METHODS, (metric.sign * values.mean(0)).tolist(), strict=True))
+            for (name, metric), values in zip(metrics.items(), photographs, strict=True)
         },
     }
 
@@ -226,14 +228,15 @@ def table_of(document: dict) -> list[str]:
     lines = [
         f"## {document['set']['name']}: {compared['images']} images, {compared['contents']} contents",
         "",
-        "| rank | metric | SRCC | within content | KRCC | PLCC, logistic |",
-        "|---|---|---|---|---|---|",
+        "| rank | metric | SRCC | within content | rank within | KRCC | PLCC, logistic |",
+        "|---|---|---|---|---|---|---|",
     ]
     for name, found in document["metrics"].items():
         cells = [cell_of(found, kind) for kind in ("srcc", "srcc_within", "krcc", "plcc_logistic")]
-        lines.append(f"| {found['rank']} | {name} | {' | '.join(cells)} |")
+        cells.insert(2, text_of(found["rank_within"], "d"))
+        lines.append(f"| {text_of(found['rank'], 'd')} | {name} | {' | '.join(cells)} |")
     said = (*document["set"]["notes"], *document["warnings"])
-    return [*lines, "", *(f"{note}." for note in said), ranking_note(document["test"]), ""]
+    return [*lines, "", *(f"{note}." for note in said), ranking_note(document["test"], document["test_within"]), ""]
 
 
 def cell_of(found: dict, kind: str) -> str:
@@ -279,7 +282,7 @@ def page_of(document: dict) -> list[str]:
         "",
     ]
     lines += matrix_of("SRCC over all images", cross["over_all"])
-    lines += matrix_of("Mean SRCC within the six restorations of a photograph", cross["within_photograph"])
+    lines += matrix_of("Kendall's tau-a within the six restorations of a photograph, mean", cross["within_photograph"])
     lines += ["### Means by method", "", f"| | {' | '.join(METHODS)} |", "|---" * (len(METHODS) + 1) + "|"]
     for name, by_method in cross["means"].items():
         lines.append(f"| {name} | {' | '.join(text_of(value, '.4g') for value in by_method.values())} |")
@@ -302,11 +305,10 @@ def main() -> None:
     cross = restorations(given.data).only(lambda row: part_of(row.content) != "train")
     document["cross"] = with_each_other(cross, uses, pyiqa)
     write(document, given.out)
-    human = given.data / "human"
     with tempfile.TemporaryDirectory() as folder:
         for table, unseen, names in (
-            (read_csv(human / "gan2afc/scores.csv"), lambda row: True, pyiqa),
-            (read_csv(human / "pcuid/scores.csv"), lambda row: part_of(f"pcuid_{row.content}") == "test", blind),
+            (people(given.data, "gan2afc"), lambda row: True, pyiqa),
+            (people(given.data, "pcuid"), lambda row: part_of(f"pcuid_{row.content}") == "test", blind),
             (
                 sr4kiqa(given.data, Path(folder)),
                 lambda row: scenes.get(row.content) == "test",
@@ -319,8 +321,7 @@ def main() -> None:
 
 def write(document: dict, folder: Path) -> None:
     """Write what there is, whole."""
-    with whole(folder / "agreement.json") as path:
-        path.write_text(json.dumps(plain(document), indent=1) + "\n")
+    write_json(folder / "agreement.json", plain(document))
     with whole(folder / "agreement.md") as path:
         path.write_text("\n".join(page_of(plain(document))) + "\n")
 

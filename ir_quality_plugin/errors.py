@@ -22,6 +22,10 @@ class ImageMemoryError(ImageError):
     """A sound image that the machine had no memory for: smaller tiles, crops or another device may do."""
 
 
+class NoGradientError(ImageError):
+    """A metric through which no gradient reaches the image, whatever the image shows."""
+
+
 class MissingInputError(UsageError):
     """A scorer that was not given what it judges against: the degraded input or a clean reference."""
 

@@ -51,11 +51,10 @@ def labels_of(root, *columns):
 
 
 def arguments(root, *more):
-    """The call."""
-    return [
-        *("benchmark", "--labels", root / "labels" / "scores.csv", "--images", root / "images"),
-        *("--out", root / "out", "--resamples", 100, *more),
-    ]
+    """The call, into `out` unless another folder is named."""
+    out = () if "--out" in more else ("--out", root / "out")
+    labels = root / "labels" / "scores.csv"
+    return ["benchmark", "--labels", labels, "--images", root / "images", "--resamples", 100, *out, *more]
 
 
 def command(root, *more, code=None):

@@ -11,6 +11,7 @@ import typer
 from ..errors import QualityPluginError, UsageError
 from ..version import __version__
 from . import benchmark, degradations, demo, doctor, evaluate, label, probe, recipes, score, train, triplets, weights
+from .once import Commands
 
 START = """\
 See what it does, in minutes:  irq demo
@@ -26,7 +27,7 @@ All commands:                  irq --help
 # What some commands need beyond the package's own requirements, and the extra that brings it.
 EXTRAS = {"basicsr": "basicsr", "cv2": "basicsr", "skimage": "basicsr", "pyiqa": "pyiqa"}
 
-app = typer.Typer(
+app = Commands(
     name="irq",
     help="Perceptual quality of restored images: blind, against the degraded input, or against any clean image.",
     epilog="Example: irq score restored.png --scorer ckdn-s --degraded input.png",

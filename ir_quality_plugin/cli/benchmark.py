@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from ..errors import UsageError
 from ..version import __version__
 
-if TYPE_CHECKING:
-    from ..data.labels import LabelTable
-    from ..engine.benchmark import Result
-
 FIGURES = {"srcc": "SRCC", "srcc_within": "within content", "krcc": "KRCC", "plcc_logistic": "PLCC, logistic"}
-COLUMNS = ("image", "content", "distortion", "mos", "metric", "score", "reason")
+VOTES = {"accuracy": "pair accuracy", "two_afc": "2AFC"}
 
 
 class Unit(StrEnum):
@@ -64,35 +58,33 @@ def benchmark(
     Every metric is built once and all score an image while it is in memory. They are compared on the images that every
     one of them scored. An image that cannot be scored is listed with its reason, and the exit code is 1.
     """
-    from ..data.results_folder import forget, held, place
     from ..data.votes import read_votes
-    from ..engine.benchmark import in_common, missing_inputs, score_table
-    from ..engine.benchmark_summary import summarise
+    from ..engine.benchmark import missing_inputs
+    from ..engine.benchmark_run import Judged, benchmarked_folder, read_judged
     from ..evaluation.progress import followed
     from ..integrations.metric import build_metrics
     from ..report.benchmark_page import Seen, write_benchmark_page
     from .score import check_device, echo_line, one_line
 
-    table = judged_images(labels, layout, images, degraded, reference)
+    judged = Judged(labels, layout, images, degraded, reference, votes)
+    table = read_judged(judged)
     cast = read_votes(votes, table) if votes else []
     device = check_device(device)
     metrics = build_metrics(scorer or [], pyiqa or [], device)
-    looked = [folder for folder in (reference, degraded, images, labels and labels.parent) if folder]
-    for line in (*table.notes, *missing_inputs(table, metrics, looked)):
+    for line in (*table.notes, *missing_inputs(table, metrics, judged.looked())):
         echo_line(one_line(line))
-    files = {"labels": labels, "images": images, "degraded": degraded, "reference": reference, "votes": votes}
-    options = {
-        "version": __version__, **{name: path and place(path) for name, path in files.items()}, "set": layout,
-        "metrics": {name: metric.about for name, metric in metrics.items()},
-        "resample": resample.value, "resamples": resamples, "seed": seed,
-    }  # fmt: skip
-    with held(out, "benchmark", options):
-        forget(out)
-        results = score_table(table, metrics, device, lambda work: followed(work, len(work), echo_line, unit="image"))
-        write_scores(out / "scores.csv", table, results)
-        document = summarise(table, metrics, results, cast, resample.value, resamples, seed)
-        write_json(out / "summary.json", document)
-        scored = in_common(table, metrics, results)
+    with benchmarked_folder(
+        judged,
+        table,
+        cast,
+        metrics,
+        out,
+        resample.value,
+        resamples,
+        seed,
+        device,
+        lambda work: followed(work, len(work), echo_line, unit="image"),
+    ) as (document, results, scored):
         page = write_benchmark_page(
             out / "report.html",
             document,
@@ -112,75 +104,33 @@ def benchmark(
         raise typer.Exit(1)
 
 
-def judged_images(
-    labels: Path | None, layout: str | None, images: Path | None, degraded: Path | None, reference: Path | None
-) -> LabelTable:
-    """Read the set, give its rows their inputs, and leave out what would be counted twice or without merit."""
-    from ..data.partners import with_folder, without_references, without_repeats
-
-    table = without_repeats(read_set(labels, layout, images))
-    for role, folder in (("degraded", degraded), ("reference", reference)):
-        if folder is not None:
-            table = with_folder(table, role, folder)
-    return without_references(table)
-
-
-def read_set(labels: Path | None, layout: str | None, images: Path | None) -> LabelTable:
-    """Read the judged images from a CSV, or from a public set's folder."""
-    from ..data.readers import read_csv, read_labels
-
-    if (labels is None) == (layout is None):
-        given = "both" if labels else "neither"
-        raise UsageError(f"{given} --labels and --set were given; expected one: a CSV, or the name of a public set")
-    if images is not None and not images.is_dir():
-        raise UsageError(f"--images {images}: there is no such folder; expected the folder of the images")
-    if labels is not None:
-        return read_csv(labels, images)
-    if images is None:
-        raise UsageError(f"--set {layout} needs --images DIR, the folder that the set unpacks to")
-    return read_labels(str(layout), images)
-
-
-def write_scores(path: Path, table: LabelTable, results: Sequence[Result]) -> None:
-    """Write one row an image and metric, failures with their reason."""
-    from ..checkpoints.table_file import write_table
-
-    names = table.names()
-    cells = (
-        (names[row.image], row.content, row.distortion or "", row.mos, metric, "" if score is None else score, reason)
-        for row, metric, score, reason, _ in results
-    )
-    write_table(path, COLUMNS, cells)
-
-
-def write_json(path: Path, document: Any) -> None:
-    """Write a JSON document, whole or not at all."""
-    from ..checkpoints.write import whole
-
-    with whole(path) as unfinished:
-        unfinished.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-
-
 def show(document: dict[str, Any]) -> None:
     """Print the table: each figure with its interval, ranks from the paired test."""
-    from ..report.text import ranking_note, text_of
+    from ..report.text import ranking_note, text_of, votes_note
 
-    metrics, compared = document["metrics"], document["compared"]
+    metrics, compared, pairs = document["metrics"], document["compared"], document["votes"]
     typer.echo(f"{document['set']['name']}: {compared['images']} images of {compared['contents']} contents")
 
-    def cell(found: dict[str, Any], kind: str) -> str:
-        ends = " to ".join(text_of(end, ".2f") for end in found["intervals"][kind])
-        return text_of(found[kind]) + ("" if None in found["intervals"][kind] else f" [{ends}]")
+    def cell(value: float | None, ends: list[float | None]) -> str:
+        between = " to ".join(text_of(end, ".2f") for end in ends)
+        return text_of(value) + ("" if None in ends else f" [{between}]")
 
-    rows = [["rank", "metric", *FIGURES.values()]]
+    columns = [*FIGURES.values(), *(VOTES.values() if pairs and pairs["used"] else ())]
+    rows = [["rank", "metric", *columns, "rank within"]]
     for name, found in metrics.items():
-        rows.append([text_of(found["rank"], "d"), name, *(cell(found, kind) for kind in FIGURES)])
+        cells = [cell(found[kind], found["intervals"][kind]) for kind in FIGURES]
+        cells += [cell(found["votes"][kind], found["votes"][f"{kind}_interval"]) for kind in VOTES if found["votes"]]
+        rows.append([text_of(found["rank"], "d"), name, *cells, text_of(found["rank_within"], "d")])
+    if not compared["contents_within"]:
+        rows = [row[:-1] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         typer.echo("  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
     for name, why in document["not_compared"].items():
         typer.echo(f"-     {name}: {why}")
     if document["test"]["pairs"]:
-        typer.echo(ranking_note(document["test"]))
+        typer.echo(ranking_note(document["test"], document["test_within"]))
+    if pairs:
+        typer.echo(votes_note(pairs))
     if any(None not in ends for found in metrics.values() for ends in found["intervals"].values()):
         typer.echo("In brackets: 95 % intervals, each of its own figure.")

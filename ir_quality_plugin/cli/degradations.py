@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from ..errors import UsageError
+from .once import Commands
 
-app = typer.Typer(
+app = Commands(
     help="List the degradations, and draw them.",
     epilog="Example: irq degradations ls",
     no_args_is_help=True,

@@ -70,6 +70,7 @@ def evaluate(
     from ..data.folders import pair_folders, patterns_of
     from ..evaluation.run import Plan
     from ..evaluation.run import evaluate as run
+    from ..evaluation.scale_check import check_scale
     from ..integrations.metric_requests import check_needs
 
     methods = named_folders(restored)
@@ -81,6 +82,8 @@ def evaluate(
     if device != "auto":
         check_device(device)
     pairing = pair_folders(methods, degraded, reference, patterns_of(match or []))
+    if scale:
+        check_scale(pairing, scale)
     plan = Plan(pairing, tuple(scorer or ()), tuple(pyiqa or ()), scale, tile_px)
     folders = {"degraded": degraded, "reference": reference, **methods}
     with run(plan, out, device=device, workers=workers, restart=restart, say=echo_line) as found:
@@ -108,7 +111,7 @@ def named_folders(restored: list[str]) -> dict[str, Path]:
 
 def finish(found: Evaluated, plan: Plan, folders: dict[str, Path], out: Path, as_json: bool) -> None:
     """Write the three files, print the result, and end with 1 where a file could not be scored."""
-    from ..checkpoints.write import whole
+    from ..checkpoints.json_file import write_json
     from ..data.results_folder import forget
     from ..evaluation.summary import summarise
     from ..evaluation.table_file import write_scores
@@ -118,12 +121,10 @@ def finish(found: Evaluated, plan: Plan, folders: dict[str, Path], out: Path, as
     summary = summarise(found, plan.pairing, folders, plan.scale)
     forget(out)
     write_scores(out / "scores.csv", table)
-    text = json.dumps(summary, indent=1)
-    with whole(out / "summary.json") as unfinished:
-        unfinished.write_text(text + "\n")
-    page = write_report(out / "report.html", summary, table, plan.pairing, found.thumbnails)
+    write_json(out / "summary.json", summary)
+    page = write_report(out / "report.html", summary, table, plan.pairing, found.thumbnails, found.began)
     if as_json:
-        typer.echo(text)
+        typer.echo(json.dumps(summary, indent=1))
     else:
         show(summary)
         typer.echo(f"\n{page}")
@@ -160,7 +161,9 @@ def line_of(entry: Mapping[str, Any] | None) -> str:
 
 def speak_of_trouble(summary: Mapping[str, Any]) -> None:
     """List what is unpaired and what failed on the error stream, the first of each, and what else to know."""
-    echo_first("unpaired", [f"{one['folder']}/{one['file']}: {one['reason']}" for one in summary["unpaired"]])
+    echo_first(
+        "unpaired", [f"{one['image']} ({', '.join(one['files'])}): {one['reason']}" for one in summary["unpaired"]]
+    )
     reasons: dict[tuple[str, str], str] = {}
     for failure in summary["failures"]:
         reasons.setdefault((failure["image"], failure["method"]), failure["reason"])

@@ -10,12 +10,13 @@ from typing import Annotated
 import typer
 
 from ..errors import QualityPluginError, UsageError, nearest
+from .once import Commands
 from .score import echo_line
 from .train import import_modules
 
 SHIPPED = Path(__file__).parents[1] / "recipes"
 
-app = typer.Typer(
+app = Commands(
     help="List, copy and validate option files.",
     epilog="Example: irq recipes ls",
     no_args_is_help=True,

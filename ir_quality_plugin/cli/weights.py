@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import CheckpointError, UsageError
+from .once import Commands
 from .score import echo_line
 
 if TYPE_CHECKING:
     pass
 
-app = typer.Typer(
+app = Commands(
     help="List, convert and verify weights.",
     epilog="Example: irq weights ls",
     no_args_is_help=True,

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from ..errors import UsageError
 from .images import list_images
+from .names import RULE, named, names_of
 
 RESTORED, DEGRADED, REFERENCE = "restored", "degraded", "reference"
-# What networks and data sets append to a stem: baboonx4, baboon_x4, baboon_out, baboon_SR.
-WORDS = ("out", "output", "restored", "sr", "hr", "lr", "lq", "gt")
-SUFFIX = re.compile(rf"([-_]?x(2|3|4|8|16)|[-_]({'|'.join(WORDS)}))$", re.IGNORECASE)
-RULE = "the same stem, or the same without _x4, x4 (2, 3, 4, 8, 16), " + ", ".join(f"_{word}" for word in WORDS)
 PLACE = "{image}"
 SHOWN = 3
 
@@ -28,11 +27,15 @@ class Unpaired:
         folder: "degraded", "reference" or the name of a method.
         file: name of the file, or of the image that the folder lacks.
         reason: why it has no pair.
+        image: name of the image; of a file that does not fit its pattern, the file's.
+        lacking: whether the folder lacks the image.
     """
 
     folder: str
     file: str
     reason: str
+    image: str
+    lacking: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,10 @@ def pair_folders(
 ) -> Pairing:
     """Pair the images of several methods with each other, with their degraded inputs and their clean references.
 
-    A file is known by its stem without the suffixes of `RULE`, in a method's folder also without `_METHOD`; where two
-    files of a folder would then have one name, both keep their whole stem. What it is known by is the image's name, so
-    that no folder that is added renames it. Sorted position never matters.
+    A file is known by its stem without the suffixes of `RULE`, in a method's folder also without `_METHOD`. A name that
+    two files of a folder would share, or that would part two files of one stem, is given up in all folders: its files
+    keep the next suffix. What a file is known by is the image's name, so that no folder that is added renames it unless
+    it has such files. Sorted position never matters.
 
     Args:
         restored: folder of each method, by the method's name.
@@ -83,19 +87,34 @@ def pair_folders(
     folders |= {role: path for role, path in ((DEGRADED, degraded), (REFERENCE, reference)) if path is not None}
     patterns = _check_patterns(match or {}, folders)
     unpaired: list[Unpaired] = []
-    keyed: dict[str, dict[str, Path]] = {}
+    chains: dict[str, dict[Path, list[str]]] = {}
     for role, folder in folders.items():
         if not folder.is_dir():
             found = "a file" if folder.exists() else "nothing"
             raise UsageError(f"{role}: {folder} is {found}; expected a folder of images")
         pattern = patterns.get(role, patterns.get(""))
-        keyed[role] = _by_key(role, list_images(folder), pattern, role if role in restored else None, unpaired)
+        paths = list_images(folder)
+        if pattern:
+            chains[role] = _matched(role, paths, pattern, unpaired)
+        else:
+            chains[role] = {path: names_of(path.stem, role if role in restored else None) for path in paths}
+    names, given_up = named(chains)
+    keyed = {role: _by_name(role, of) for role, of in names.items()}
     restored_keys = sorted(set().union(*(keyed[method] for method in restored)))
     _refuse_strangers(keyed, restored_keys)
-    unpaired += _missing(keyed, restored_keys, restored)
+    unpaired += _missing(keyed, restored_keys, given_up)
     known = set(restored_keys)
     files = {role: {key: path for key, path in by_key.items() if key in known} for role, by_key in keyed.items()}
     return Pairing(tuple(restored_keys), tuple(restored), files, tuple(unpaired))
+
+
+def by_image(unpaired: Iterable[Unpaired]) -> list[dict[str, Any]]:
+    """What is unpaired, an entry an image: `image`, `reason`, and `files` by folder, None where it has none."""
+    entries: dict[tuple[str, str], dict[str, Any]] = {}
+    for one in unpaired:
+        entry = entries.setdefault((one.image, one.reason), {"image": one.image, "reason": one.reason, "files": {}})
+        entry["files"][one.folder] = None if one.lacking else one.file
+    return [entries[key] for key in sorted(entries)]
 
 
 def patterns_of(given: Sequence[str]) -> dict[str, str]:
@@ -118,23 +137,6 @@ def patterns_of(given: Sequence[str]) -> dict[str, str]:
     return patterns
 
 
-def image_name(stem: str, method: str | None = None) -> str:
-    """The stem without the suffixes of `RULE`, and without `_METHOD`.
-
-    Args:
-        stem: of the file's name.
-        method: whose folder it lies in.
-    """
-    name = unicodedata.normalize("NFC", stem)
-    own = re.compile(rf"[-_]{re.escape(method)}$", re.IGNORECASE) if method else None
-    while True:
-        shorter = SUFFIX.sub("", name)
-        shorter = own.sub("", shorter) if own else shorter
-        if shorter in ("", name):
-            return name
-        name = shorter
-
-
 def _check_patterns(match: Mapping[str, str], folders: Mapping[str, Path]) -> dict[str, re.Pattern[str]]:
     compiled = {}
     for role, pattern in match.items():
@@ -147,34 +149,32 @@ def _check_patterns(match: Mapping[str, str], folders: Mapping[str, Path]) -> di
     return compiled
 
 
-def _by_key(
-    role: str, paths: list[Path], pattern: re.Pattern[str] | None, method: str | None, unpaired: list[Unpaired]
-) -> dict[str, Path]:
-    keys: dict[Path, str] = {}
-    for path in paths:
-        if pattern is None:
-            keys[path] = image_name(path.stem, method)
-        elif found := pattern.fullmatch(unicodedata.normalize("NFC", path.stem)):
-            keys[path] = found["image"]
-        else:
-            unpaired.append(Unpaired(role, path.name, "its name does not fit --match"))
-    shared = _repeated(list(keys.values()))
-    if pattern is None:
-        keys = {p: unicodedata.normalize("NFC", p.stem) if key in shared else key for p, key in keys.items()}
-    double = _repeated(list(keys.values()))
-    if double:
-        first = sorted(double)[0]
-        twins = " and ".join(path.name for path, key in keys.items() if key == first)
+def _matched(
+    role: str, paths: Sequence[Path], pattern: re.Pattern[str], unpaired: list[Unpaired]
+) -> dict[Path, list[str]]:
+    """The name of every file that fits a pattern; what does not is unpaired."""
+    found = {path: pattern.fullmatch(unicodedata.normalize("NFC", path.stem)) for path in paths}
+    if not any(found.values()):
         raise UsageError(
-            f"{role}: {twins} are both of the image {first!r}; expected one file an image; rename one of them, or say "
-            f"which is meant with --match {role}='{PLACE}_SUFFIX'"
+            f"{role}: --match fits none of its {len(paths)} images, such as {_first(path.name for path in paths)}; "
+            f"expected a pattern of the whole name without its ending, as in '{PLACE}_x4_*'"
         )
-    return {key: path for path, key in keys.items()}
+    reason = "its name does not fit --match"
+    unpaired += [Unpaired(role, path.name, reason, path.name) for path, fit in found.items() if not fit]
+    return {path: [fit["image"]] for path, fit in found.items() if fit}
 
 
-def _repeated(keys: Sequence[str]) -> set[str]:
-    seen: set[str] = set()
-    return {key for key in keys if key in seen or seen.add(key)}  # type: ignore[func-returns-value]
+def _by_name(role: str, names: Mapping[Path, str]) -> dict[str, Path]:
+    """Files by name; two of one stem, or of one name by a pattern, are a question that only the user can answer."""
+    found: dict[str, Path] = {}
+    for path, name in names.items():
+        if name in found:
+            raise UsageError(
+                f"{role}: {found[name].name} and {path.name} are both of the image {name!r}; expected one file an "
+                f"image; rename one of them, or say which is meant with --match {role}='{PLACE}_SUFFIX'"
+            )
+        found[name] = path
+    return found
 
 
 def _refuse_strangers(keyed: Mapping[str, Mapping[str, Path]], restored: Sequence[str]) -> None:
@@ -183,7 +183,7 @@ def _refuse_strangers(keyed: Mapping[str, Mapping[str, Path]], restored: Sequenc
         by_key = keyed[role]
         others = [key for other, keys in keyed.items() if other != role for key in keys]
         if len(keyed) > 1 and not set(by_key) & set(others if role not in (DEGRADED, REFERENCE) else restored):
-            here, there = (", ".join(sorted(keys)[:SHOWN]) for keys in (by_key, others))
+            here, there = (_first(sorted(set(keys))) for keys in (by_key, others))
             raise UsageError(
                 f"{role}: none of its {len(by_key)} images has a partner: it holds {here}; the others hold {there}; "
                 f"expected {RULE}; say how the names differ with --match {role}='{PLACE}_SUFFIX'"
@@ -193,13 +193,26 @@ def _refuse_strangers(keyed: Mapping[str, Mapping[str, Path]], restored: Sequenc
 def _missing(
     keyed: Mapping[str, Mapping[str, Path]],
     keys: Sequence[str],
-    restored: Mapping[str, Path],
+    given_up: Mapping[str, str],
 ) -> list[Unpaired]:
     found, known = [], set(keys)
+
+    def because(key: str) -> str:
+        """Why an image is not known by a shorter name, where that may be what its partner has."""
+        return next((f"; {given_up[name]}" for name in names_of(key) if name in given_up), "")
+
     for role, by_key in keyed.items():
-        lacks = "this method has no file of it" if role in restored else f"there is no {role} file of it"
-        found += [Unpaired(role, key, lacks) for key in keys if key not in by_key]
         found += [
-            Unpaired(role, path.name, "no method restored it") for key, path in by_key.items() if key not in known
+            Unpaired(role, key, f"no file of it{because(key)}", key, lacking=True) for key in keys if key not in by_key
+        ]
+        found += [
+            Unpaired(role, path.name, f"no method restored it{because(key)}", key)
+            for key, path in by_key.items()
+            if key not in known
         ]
     return found
+
+
+def _first(names: Iterable[str]) -> str:
+    some = list(islice(names, SHOWN + 1))
+    return ", ".join(some[:SHOWN]) + (", ..." if some[SHOWN:] else "")

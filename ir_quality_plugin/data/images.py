@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import threading
 import warnings
@@ -61,6 +62,7 @@ def read_image(path: str | Path) -> Tensor:
     try:
         if not path.is_file():
             found = "a folder" if path.is_dir() else "no regular file" if path.exists() else "nothing"
+            found = "a link to nothing" if _is_broken_link(path) else found
             raise ImageError(f"cannot read {path}: there is {found}; expected an image file; check the path")
         if path.stat().st_size == 0:
             raise ImageError(f"cannot read {path}: the file is empty; expected an image; copy it again")
@@ -122,13 +124,18 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         yield image
 
 
-def declared_pixels(path: Path) -> int:
-    """Number of pixels that a file's header declares; 0 where `read_image` would refuse the header."""
+def declared_size(path: Path) -> tuple[int, int]:
+    """Height and width that a file's header declares, before it is turned upright; (0, 0) where there is no header."""
     try:
         with _opened(path) as image:
-            return image.width * image.height
+            return image.height, image.width
     except (OSError, Image.DecompressionBombError, Image.DecompressionBombWarning, *STUMBLES):
-        return 0
+        return 0, 0
+
+
+def declared_pixels(path: Path) -> int:
+    """Number of pixels that a file's header declares; 0 where `read_image` would refuse the header."""
+    return math.prod(declared_size(path))
 
 
 def _to_rgb(path: Path, image: Image.Image, form: str | None) -> Tensor:
@@ -170,14 +177,20 @@ def _from_deep_grey(path: Path, image: Image.Image, form: str | None) -> Tensor:
 def list_images(folder: Path) -> list[Path]:
     """List a folder's images by their suffix, sorted by name; hidden files and folders below it are left out.
 
+    A link whose file is gone is listed too, so that it fails at its place and is not passed over in silence.
+
     Raises:
         UsageError: there is none.
     """
     listed = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
-    found = sorted(path for path in listed if path.is_file())
+    found = sorted(path for path in listed if path.is_file() or _is_broken_link(path))
     if not found:
         raise UsageError(f"{folder} holds no image; expected files ending in {', '.join(SUFFIXES)}")
     return found
+
+
+def _is_broken_link(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
 
 
 def pair_by_stem(images: list[Path], folder: Path) -> list[Path]:

@@ -26,6 +26,7 @@ class Row:
         degraded: the input that it was restored from, where there is one.
         mos_std: spread of the opinions, where it is given.
         distortion: kind of distortion, or the method that restored it, where it is named.
+        line: of the label file, where that is known; two rows that differ in it alone are equal.
     """
 
     image: Path
@@ -35,6 +36,11 @@ class Row:
     degraded: Path | None = None
     mos_std: float | None = None
     distortion: str | None = None
+    line: int | None = field(default=None, compare=False)
+
+    def where(self, name: str) -> str:
+        """The label file of this name, with the line, as errors say it."""
+        return name if self.line is None else f"{name}, line {self.line}"
 
 
 @dataclass(frozen=True)
@@ -164,7 +170,10 @@ def checked(
     scores: dict[Path, float] = {}
     for row in listed:
         if scores.setdefault(row.image, row.mos) != row.mos:
-            raise UsageError(f"{name}: {row.image.name} is listed with the scores {scores[row.image]} and {row.mos}")
+            raise UsageError(
+                f"{row.where(name)}: {row.image.name} is listed with the scores {scores[row.image]} and {row.mos}; "
+                "expected one row an image; remove one of them"
+            )
     notes = [
         f"{len(paths)} {what}: {_first(paths)}"
         for what, paths in (

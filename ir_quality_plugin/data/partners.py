@@ -73,6 +73,10 @@ def _first(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
 
 
+def _before(row: Row) -> str:
+    return " already" if row.line is None else f" in line {row.line} already,"
+
+
 def without_references(table: LabelTable) -> LabelTable:
     """Keep images apart that are their own reference, which every full-reference metric ranks first without merit."""
     own = {row: None for row in table.rows if row.reference and row.image.resolve() == row.reference.resolve()}
@@ -92,8 +96,8 @@ def without_repeats(table: LabelTable) -> LabelTable:
         first = kept.setdefault(row.image.resolve(), row)
         if replace(row, image=first.image) != first:
             raise UsageError(
-                f"{table.name} lists {row.image.name} twice, with other scores, inputs or contents; expected one row "
-                "an image; remove one of them"
+                f"{row.where(table.name)}: {row.image.name} is listed{_before(first)} with another score, input or "
+                "content; expected one row an image; remove one of them"
             )
     repeats = len(table.rows) - len(kept)
     note = (f"{repeats} of {len(table.rows)} rows repeat an image, word for word, and are counted once",)

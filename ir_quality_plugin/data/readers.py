@@ -268,22 +268,23 @@ def read_csv(path: Path, images: Path | None = None) -> LabelTable:
         return path.parent / text if taken else found
 
     def rows() -> Iterator[Row]:
-        for entry in entries:
+        for line, entry in enumerate(entries, 2):
             spread = entry.get("mos_std")
             yield Row(
                 place(entry["image"]),
-                _number(entry[column], f"{path.name}, {entry['image']}"),
+                _number(entry[column], f"{path.name}, line {line}, {entry['image']}"),
                 entry.get("content") or entry.get("scene") or Path(entry.get("reference") or entry["image"]).stem,
                 partner(entry.get("reference")),
                 partner(entry.get("degraded")),
-                _number(spread, path.name) if spread else None,
+                _number(spread, f"{path.name}, line {line}") if spread else None,
                 entry.get("distortion") or entry.get("method") or None,
+                line,
             )
 
     listed = list(rows())
     scores = [row.mos for row in listed]
     span = (min(scores), max(scores)) if min(scores) < max(scores) else (min(scores), min(scores) + 1)
-    return checked(path.parent.name or path.stem, listed, span, column == "mos", path.name, None)
+    return checked(path.name, listed, span, column == "mos", path.name, None)
 
 
 def read_triplets(path: Path, folder: Path | None = None) -> list[Triplet]:

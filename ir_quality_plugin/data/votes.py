@@ -31,7 +31,7 @@ def read_votes(path: Path, table: LabelTable) -> list[Vote]:
 
     Args:
         path: of the CSV.
-        table: whose images were voted on.
+        table: whose images were voted on, those that are missing or kept apart among them.
 
     Returns:
         One vote a pair.
@@ -43,7 +43,7 @@ def read_votes(path: Path, table: LabelTable) -> list[Vote]:
     if not entries:
         raise UsageError(f"{path} has no row; expected the columns {', '.join(COLUMNS)} and at least one row")
     named: dict[str, list[Path]] = {}
-    for row in table.rows:
+    for row in table.listed:
         named.setdefault(row.image.name, []).append(row.image)
     return [_vote(entry, named, f"{path.name}, line {line}") for line, entry in enumerate(entries, 2)]
 

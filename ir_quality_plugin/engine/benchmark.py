@@ -17,8 +17,9 @@ from ..data.labels import LabelTable, Row
 from ..data.score_table import rounded
 from ..errors import ImageError, MissingInputError, UsageError
 from ..integrations.metric import Metric
+from ..nn.memory import ran_out_of_memory
 
-LEAST_IMAGES = 5
+LEAST_TO_COMPARE = 5
 OWN_REFERENCE = "it is its own reference, which a metric ranks first without merit"
 
 
@@ -78,10 +79,10 @@ def missing_inputs(table: LabelTable, metrics: Mapping[str, Metric], looked: Seq
         if gone:
             said.append(f"{metric.name} cannot score {len(gone)} of {len(table.rows)} images: {gone[0]} is not there")
     whole = sum(all(found) for found in zip(*there.values(), strict=True)) if there else len(table.rows)
-    if whole < LEAST_IMAGES:
+    if whole < LEAST_TO_COMPARE:
         raise UsageError(
             f"{whole} of {len(table.rows)} images have what all of {', '.join(metrics)} need; expected at least "
-            f"{LEAST_IMAGES}; benchmark them apart, or complete the labels"
+            f"{LEAST_TO_COMPARE}; benchmark them apart, or complete the labels"
         )
     return said
 
@@ -141,6 +142,10 @@ def _read(read: Callable[[Path], Tensor], path: Path) -> Tensor | str:
         return read(path)
     except ImageError as error:
         return str(error).replace(str(path), path.name)  # results hold no path of the machine
+    except (RuntimeError, MemoryError) as error:  # of the pixels' way to the device
+        if not ran_out_of_memory(error):
+            raise
+        return f"there is too little memory for {path.name}; take another --device"
 
 
 def _judge(row: Row, metric: Metric, images: Mapping[str, Tensor | str]) -> Result:
@@ -187,14 +192,14 @@ def in_common(table: LabelTable, metrics: Mapping[str, Metric], results: Sequenc
     for result in results:
         if result.score is not None:
             found[result.metric][result.row.image] = metrics[result.metric].sign * result.score
-    compared = {name: scores for name, scores in found.items() if len(scores) >= LEAST_IMAGES} or found
+    compared = {name: scores for name, scores in found.items() if len(scores) >= LEAST_TO_COMPARE} or found
     rows = [row for row in table.rows if all(row.image in scores for scores in compared.values())]
-    if len(rows) < LEAST_IMAGES:
+    if len(rows) < LEAST_TO_COMPARE:
         counts = ", ".join(f"{name} {len(scores)}" for name, scores in found.items())
         reason = next(result.reason for result in results if result.score is None)
         raise ImageError(
             f"{len(rows)} of {len(table.rows)} images were scored by every metric ({counts}); expected at least "
-            f"{LEAST_IMAGES}; the first reason: {reason}"
+            f"{LEAST_TO_COMPARE}; the first reason: {reason}"
         )
     sign = 1 if table.higher_is_better else -1
     scores = {name: np.array([values[row.image] for row in rows]) for name, values in compared.items()}

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..checkpoints.json_file import plain
 from ..data.labels import LabelTable
 from ..data.votes import Vote
 from ..integrations.metric import Metric
-from ..metrics.correlation import agreement, srcc, within_contents
+from ..metrics.correlation import agreement, judged_contents, srcc
 from ..metrics.intervals import CONFIDENCE
 from ..metrics.multiplicity import ranks_of
 from ..metrics.resampling import LEAST_UNITS, Unit, resampled
-from ..metrics.swapping import swap_test, verdict
-from ..metrics.votes import vote_agreement
-from .benchmark import LEAST_IMAGES, Result, Scored, in_common
+from ..metrics.swapping import Pair, swap_test, verdict
+from .benchmark import LEAST_TO_COMPARE, Result, Scored, in_common
+from .benchmark_votes import Voted, compare_with_votes
 
-FEW_IMAGES = 50
+ENOUGH_TO_CORRELATE = 50
 # The example of the warning, and the width of its interval.
 EXAMPLE, NORMAL = 0.8, 1.96
 
@@ -50,13 +51,9 @@ def summarise(
     scored = in_common(table, metrics, results)
     names, contents = table.names(), [row.content for row in scored.rows]
     sure = resampled(scored.scores, scored.mos, contents, unit, CONFIDENCE, resamples, seed)
-    pairs = swap_test(scored.scores, scored.mos, contents, unit, seed)
-    units = len(contents) if unit == "image" else len(set(contents))
-    test = verdict(units, sum(math.isfinite(pair.p) for pair in pairs), unit)
-    if test["too_few"]:
-        pairs = [pair._replace(p=math.nan, p_adjusted=math.nan) for pair in pairs]
     figures = {name: _figures(scored, name, contents) for name in scored.scores}
-    ranks = ranks_of([name for name, found in figures.items() if math.isfinite(found["srcc"])], pairs)
+    everywhere, inside = (_tested(scored, figures, contents, unit, seed, within) for within in (False, True))
+    voted = compare_with_votes(scored, votes, unit, resamples, seed) if votes else Voted(None, {})
     document = {
         "set": {
             "name": table.name,
@@ -69,27 +66,30 @@ def summarise(
         "compared": {
             "images": len(scored.rows),
             "contents": len(set(contents)),
-            "contents_within": _contents_within(scored, contents),
+            "contents_within": len(judged_contents(scored.mos, contents)),
         },
         "not_compared": {
-            name: f"it scored {count} images; expected at least {LEAST_IMAGES}"
+            name: f"it scored {count} images; expected at least {LEAST_TO_COMPARE}"
             for name, count in scored.too_few.items()
         },
-        "warnings": _warnings(len(contents), units, unit, test["too_few"]),
+        "warnings": _warnings(len(contents), unit, everywhere.test, inside.test),
         "resampling": {"unit": unit, "resamples": resamples, "confidence": CONFIDENCE, "seed": seed},
-        "test": test,
+        "test": everywhere.test,
+        "test_within": inside.test,
         "metrics": {
             name: _counts(metrics[name], results)
-            | {"rank": ranks.get(name)}
+            | {"rank": everywhere.ranks.get(name), "rank_within": inside.ranks.get(name)}
             | figures[name]
             | {"intervals": sure.intervals[name], "by_distortion": _by_distortion(scored, name)}
-            | ({"votes": _votes(scored, name, votes, resamples, seed)} if votes else {})
+            | {"votes": voted.metrics.get(name)}
             for name in sorted(figures, key=lambda name: _last_if_undefined(figures[name]["srcc"]))
         },
         "pairs": [
             pair._asdict() | dict(zip(("low", "high"), sure.differences[pair.first, pair.second], strict=True))
-            for pair in pairs
+            for pair in everywhere.pairs
         ],
+        "pairs_within": [pair._asdict() for pair in inside.pairs],
+        "votes": voted.pairs,
         "failures": [
             {"image": names[result.row.image], "metric": result.metric, "reason": result.reason}
             for result in results
@@ -103,22 +103,44 @@ def _last_if_undefined(srcc: float) -> float:
     return -srcc if math.isfinite(srcc) else math.inf
 
 
-def _contents_within(scored: Scored, contents: Sequence[str]) -> int:
-    return len(within_contents(scored.mos, scored.mos, contents))
+class _Tested(NamedTuple):
+    """What the paired test says, over all images or within contents; no p where it can tell nothing."""
+
+    test: dict[str, Any]
+    pairs: list[Pair]
+    ranks: dict[str, int]
 
 
-def _warnings(images: int, units: int, unit: Unit, too_few: str | None) -> list[str]:
+def _tested(
+    scored: Scored, figures: Mapping[str, Any], contents: Sequence[str], unit: Unit, seed: int, within: bool
+) -> _Tested:
+    parts = judged_contents(scored.mos, contents) if within else [np.arange(len(contents))]
+    pairs = swap_test(scored.scores, scored.mos, contents, unit, seed, within)
+    units = sum(map(len, parts)) if unit == "image" else len({contents[int(index)] for part in parts for index in part})
+    test = verdict(units, sum(math.isfinite(pair.p) for pair in pairs), unit)
+    if test["too_few"]:
+        pairs = [pair._replace(p=math.nan, p_adjusted=math.nan) for pair in pairs]
+    kind = "srcc_within" if within else "srcc"
+    return _Tested(test, pairs, ranks_of([name for name in figures if math.isfinite(figures[name][kind])], pairs))
+
+
+def _warnings(images: int, unit: Unit, test: Mapping[str, Any], test_within: Mapping[str, Any]) -> list[str]:
     """Why what is said is not worth much."""
-    said = [too_few] if too_few else []
+    said, units = [], test["units"]
+    if test["too_few"]:
+        said.append(test["too_few"])
+    elif test_within["too_few"]:
+        said.append(f"within contents: {test_within['too_few']}")
     if units < LEAST_UNITS:
         plural = f"{unit} is" if units == 1 else f"{unit}s are"
         remedy = "; --resample image gives intervals for other images of these contents" if unit == "content" else ""
         said.append(f"{units} {plural} too few to resample: no interval is given below {LEAST_UNITS}{remedy}")
-    if images < FEW_IMAGES:
+    if images < ENOUGH_TO_CORRELATE:
         low, high = _example(images)
         said.append(
-            f"{images} images are few, {FEW_IMAGES} or more are expected: of a metric whose true SRCC is {EXAMPLE}, so "
-            f"many images show anything from {low:.2f} to {high:.2f}, and large differences often pass for chance"
+            f"{images} images are few, {ENOUGH_TO_CORRELATE} or more are expected: of a metric whose true SRCC is "
+            f"{EXAMPLE}, so many images show anything from {low:.2f} to {high:.2f}, and large differences often pass "
+            "for chance"
         )
     return said
 
@@ -151,25 +173,6 @@ def _by_distortion(scored: Scored, name: str) -> dict[str, dict[str, float]]:
     found = {}
     for kind in sorted(set(kinds) - {""}):
         own = np.flatnonzero(kinds == kind)
-        if len(own) >= LEAST_IMAGES:
+        if len(own) >= LEAST_TO_COMPARE:
             found[str(kind)] = {"srcc": srcc(scored.scores[name][own], scored.mos[own]), "images": len(own)}
     return found
-
-
-def _votes(scored: Scored, name: str, votes: Sequence[Vote], resamples: int, seed: int) -> dict[str, Any] | None:
-    place = {row.image: index for index, row in enumerate(scored.rows)}
-    usable = [vote for vote in votes if vote.first in place and vote.second in place]
-    if not usable:
-        return None
-    first, second = (scored.scores[name][[place[getattr(vote, side)] for vote in usable]] for side in Vote._fields[:2])
-    shares = np.array([vote.share_first for vote in usable])
-    return vote_agreement(first, second, shares, resamples, seed)._asdict()
-
-
-def plain(value: Any) -> Any:
-    """The same as JSON can hold it: tuples as lists, numbers that are none as None."""
-    if isinstance(value, Mapping):
-        return {name: plain(entry) for name, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ..degradations import OPERATORS, Step, degrade
-from ..errors import ImageError, ImageMemoryError, UsageError
+from ..errors import ImageError, ImageMemoryError, NoGradientError, UsageError
 from ..integrations.metric import Metric
 from ..nn.memory import ran_out_of_memory
 
@@ -134,7 +134,7 @@ def value(metric: Metric, images: Images, picture: Tensor) -> float:
         ImageError: what the metric cannot score, or gives no number for.
     """
     with torch.no_grad():
-        score = metric(picture, images.degraded, images.reference).item()
+        score = metric(picture.clone(), images.degraded, images.reference).item()
     if not math.isfinite(score):
         raise ImageError(f"{metric.name} gives {score}, which is no number to compare with")
     return score
@@ -144,11 +144,10 @@ def gradient_of(metric: Metric, images: Images, picture: Tensor) -> tuple[float,
     """Score of a picture, and the gradient by it, which may be zero everywhere.
 
     Raises:
-        ImageError: the metric is not differentiable, or its score or gradient is no number.
+        NoGradientError: the metric is not differentiable.
+        ImageError: its score or gradient is no number.
     """
     score, gradient = raw_gradient(metric, images, picture)
-    if gradient is None:
-        raise ImageError(f"{metric.name} is not differentiable: no gradient reaches the image")
     broken = int((~gradient.isfinite()).sum())
     if broken or not math.isfinite(score):
         raise ImageError(
@@ -158,29 +157,41 @@ def gradient_of(metric: Metric, images: Images, picture: Tensor) -> tuple[float,
     return score, gradient
 
 
-def raw_gradient(metric: Metric, images: Images, picture: Tensor) -> tuple[float, Tensor | None]:
-    """Score of a picture, and the gradient by it as it comes; None where none reaches it."""
+def raw_gradient(metric: Metric, images: Images, picture: Tensor) -> tuple[float, Tensor]:
+    """Score of a picture, and the gradient by it as it comes; the metric gets a copy, which it may change in place.
+
+    Raises:
+        NoGradientError: none reaches the picture.
+        ImageMemoryError: there is too little memory for it.
+    """
     picture = picture.detach().requires_grad_()
     with torch.enable_grad():
-        score = metric(picture, images.degraded, images.reference).sum()
-    if not score.requires_grad:
-        return score.item(), None
+        score = metric(picture.clone(), images.degraded, images.reference).sum()
+    gradient = None
     try:
-        (gradient,) = torch.autograd.grad(score, picture, allow_unused=True)
+        if score.requires_grad:
+            (gradient,) = torch.autograd.grad(score, picture, allow_unused=True)
     except RuntimeError as error:
         if ran_out_of_memory(error):
             raise ImageMemoryError(
                 f"{metric.name}: {picture.device} ran out of memory; take a smaller --side"
             ) from error
         # Some of pyiqa's metrics change in place what their gradient needs
-        raise ImageError(f"{metric.name} is not differentiable: {next(iter(str(error).splitlines()), '')}") from error
+        raise NoGradientError(
+            f"{metric.name} is not differentiable: {next(iter(str(error).splitlines()), '')}"
+        ) from error
+    if gradient is None:
+        raise NoGradientError(f"{metric.name} is not differentiable: no gradient reaches the image")
     return score.item(), gradient
 
 
 def has_gradient(metric: Metric, images: Images, attack: Attack) -> bool:
     """Whether a metric can be climbed: some gradient reaches a picture beside the image, where none is at its best."""
-    _, gradient = raw_gradient(metric, images, place_in_ball(images, attack, start=1))
-    return gradient is not None and bool(gradient.any())
+    try:
+        _, gradient = raw_gradient(metric, images, place_in_ball(images, attack, start=1))
+    except NoGradientError:
+        return False
+    return bool(gradient.any())
 
 
 def place_in_ball(images: Images, attack: Attack, start: int) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..errors import ImageError
 from ..integrations.metric import Metric
 from ..metrics.intervals import mean_interval
-from ..metrics.paired import LEAST_IMAGES
+from ..metrics.paired import LEAST_TO_TEST
 from .gaming import Attack, Images, ascend, ladder, value
 
 # A range this small, as a share of the scores, is the last bits of single precision.
@@ -143,7 +143,7 @@ def summarise(
             "origin": metrics[name].origin,
             "images": len(own),
             "gain": float(gains.mean()),
-            "gain_interval": list(mean_interval(gains, seed=attack.seed)) if len(own) >= LEAST_IMAGES else None,
+            "gain_interval": list(mean_interval(gains, seed=attack.seed)) if len(own) >= LEAST_TO_TEST else None,
             "gain_median": float(np.median(gains)),
             "gain_greatest": float(gains.max()),
             "beyond_reference_before": _share_beyond(own, [finding.start for finding in own]),
@@ -151,7 +151,7 @@ def summarise(
             "gradient_l1": float(np.mean([finding.gradient_l1 for finding in own])),
             "first_order_gain": float(np.mean(slopes)),
             "natural_range": float(np.mean([finding.range for finding in own])),
-            "between_starts": float(np.mean(apart)),
+            "between_starts": float(np.mean(apart)) if attack.starts > 1 else None,
             "judged_by_others": {
                 judge: float(np.mean([each[judge] for each in others[name] if judge in each])) for judge in judges
             },

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from PIL import Image
 
+from ..checkpoints.json_file import write_json
 from ..checkpoints.table_file import write_table
 from ..checkpoints.write import whole
 from ..data.folders import DEGRADED, RESTORED, Unpaired
@@ -25,7 +25,7 @@ from .probe_plan import Plan, Subject, check_metrics, find_subjects, options_of,
 
 COLUMNS = ("image", "metric", "start", "gamed", "natural_range", "gain", "gradient_l1", "picture", "reason")
 # Fewer images than this say little of others.
-FEW = 10
+ENOUGH_TO_PROBE = 10
 
 
 class Probed(NamedTuple):
@@ -80,8 +80,7 @@ def probed_folder(
                 f"nothing could be probed; the first reason: {rows[0]['reason']}; all are in {out / 'scores.csv'}"
             )
         document = describe(plan, metrics, probed, unpaired)
-        with whole(out / "summary.json") as unfinished:
-            unfinished.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        write_json(out / "summary.json", document)
         yield document, rows
 
 
@@ -169,6 +168,7 @@ def describe(
         "side_px": plan.side_px,
         "degraded": "each restored image, reduced four times" if plan.degraded is None else "given",
         "reference": "none" if plan.reference is None else "given",
+        "ladder_of": "restored" if plan.reference is None else "reference",
         "metrics": said,
         "notes": notes_on(plan, metrics, said, taken, unpaired),
         "failures": failures,
@@ -187,14 +187,19 @@ def notes_on(
     images = len(frozenset().union(*taken.values()))
     notes = [f"{name}: random weights, whose gains mean nothing" for name in said if said[name]["origin"] == RANDOM]
     notes += [f"{name} could not be probed on any image" for name in metrics if name not in said]
-    if images < FEW:
+    if images < ENOUGH_TO_PROBE:
         notes.append(
-            f"{images} image{'s are' if images > 1 else ' is'} few: gains vary from picture to picture; take {FEW} or "
-            "more before metrics are compared"
+            f"{images} image{'s are' if images > 1 else ' is'} few: gains vary from picture to picture; take "
+            f"{ENOUGH_TO_PROBE} or more before metrics are compared"
         )
     if plan.degraded is None and any(metric.needs == DEGRADED for metric in metrics.values()):
         notes.append(
             "no degraded inputs were given: each restored image, reduced four times (bicubic), stands in for its own"
+        )
+    if plan.reference is None:
+        notes.append(
+            "no clean images were given: natural ranges are of the restored images, spoiled further; those of clean "
+            "images differ, so compare these gains with no probe that had --reference"
         )
     if len(set(taken.values())) > 1:
         notes.append("metrics were probed on different images, since some failed: compare them with care")

@@ -15,7 +15,7 @@ from ..data.score_table import rounded
 from ..errors import ImageError, ImageMemoryError
 from ..integrations.metric import Metric
 from ..nn.memory import ran_out_of_memory
-from .tiles import score_by_tiles, tiles_of
+from .tiles import factor_of, score_by_tiles, tiles_of
 
 Read = Mapping[str, Tensor | ImageError]
 """What was read for one file, by "restored", "degraded", "reference": the pixels (3,H,W), or why there are none."""
@@ -29,11 +29,13 @@ class Item:
         image: name of the image.
         method: that restored it.
         files: path by "restored", "degraded", "reference", as far as there is one.
+        places: what tells the folder of each from others.
     """
 
     image: str
     method: str
-    files: dict[str, Path]
+    files: Mapping[str, Path]
+    places: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -118,12 +120,6 @@ def judge(
             else:
                 result.failures[metric.name] = f"the score is {score}; look at the image and the weights"
     return result
-
-
-def factor_of(restored: Tensor, degraded: Tensor) -> int:
-    """The whole factor between two images (3,H,W) and (3,h,w); 0 where there is none."""
-    factor = restored.shape[-2] // degraded.shape[-2]
-    return factor if restored.shape[-2:] == tuple(factor * side for side in degraded.shape[-2:]) else 0
 
 
 def _obstacle(metric: Metric, restored: Tensor, read: Read, factor: int) -> str | None:

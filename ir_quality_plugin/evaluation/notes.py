@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ..data.folders import RULE
-from ..metrics.paired import LEAST_IMAGES
+from ..data.names import RULE
+from ..metrics.paired import LEAST_TO_TEST
 from ..models.card import RANDOM
 from .run import Evaluated
 
-FEW = 20
+ENOUGH_TO_RANK = 20
 
 
 def notes_on(found: Evaluated, metrics: Mapping[str, Any], unpaired: int, scale: int | None) -> list[str]:
@@ -21,7 +21,7 @@ def notes_on(found: Evaluated, metrics: Mapping[str, Any], unpaired: int, scale:
     Args:
         found: the scores.
         metrics: of the summary.
-        unpaired: number of files without partners, or partners without files.
+        unpaired: number of images that a folder lacks, or that no method restored.
         scale: factor that was asked for.
     """
     return [*_on_files(found, unpaired, scale), *_on_numbers(found, metrics)]
@@ -37,7 +37,7 @@ def _on_files(found: Evaluated, unpaired: int, scale: int | None) -> list[str]:
         lacking = len({(image, method) for _, image, method in table.missing})
         notes.append(f"{_counted(lacking, 'file lacks', 'files lack')} the partner that a metric needs, and its score.")
     if unpaired:
-        listed = _counted(unpaired, "file or partner is", "files or partners are")
+        listed = _counted(unpaired, "image is", "images are")
         notes.append(f"{listed} unpaired. Names are paired by {RULE}, or by --match.")
     if found.unchecked:
         files = _counted(found.unchecked, "file", "files")
@@ -64,10 +64,11 @@ def _on_numbers(found: Evaluated, metrics: Mapping[str, Any]) -> list[str]:
     random = [metric.name for metric in found.metrics if metric.about.get("weights") == RANDOM]
     if random:
         notes.append(f"{', '.join(random)}: random weights, whose scores mean nothing.")
-    if len(table.images) < FEW:
+    if len(table.images) < ENOUGH_TO_RANK:
         images = _counted(len(table.images), "image is", "images are")
         notes.append(
-            f"{images} few: intervals are rough below about {FEW}, and below {LEAST_IMAGES} there is none, nor a rank."
+            f"{images} few: intervals are rough below about {ENOUGH_TO_RANK}, and below {LEAST_TO_TEST} there is none, "
+            "nor a rank."
         )
     unranked = sorted(
         {method for about in metrics.values() for method, one in about["methods"].items() if one.get("rank", 0) is None}
@@ -75,7 +76,7 @@ def _on_numbers(found: Evaluated, metrics: Mapping[str, Any]) -> list[str]:
     if unranked and len(table.methods) > 1:
         notes.append(
             f"{', '.join(unranked)}: not ranked by every metric. Ranks compare on the images that all ranked methods "
-            f"have; it takes {LEAST_IMAGES} of them, and half as many scores as the best covered method has."
+            f"have; it takes {LEAST_TO_TEST} of them, and half as many scores as the best covered method has."
         )
     if not all(_of_same_images(np.isfinite(scores)) for scores in table.scores):
         notes.append(
@@ -88,7 +89,7 @@ def _on_numbers(found: Evaluated, metrics: Mapping[str, Any]) -> list[str]:
 def _of_same_images(known: np.ndarray) -> bool:
     """Whether all methods that have any score, columns of (N,M), have it of the same images."""
     known = known[:, known.any(axis=0)]
-    return bool((known.all(axis=1) == known.any(axis=1)).all())
+    return known.shape[1] < 2 or bool((known.all(axis=1) == known.any(axis=1)).all())
 
 
 def _counted(number: int, one: str, many: str) -> str:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ..checkpoints.write import whole
+from ..checkpoints.json_file import write_json
 from ..data.results_folder import differing
 from ..errors import CheckpointError, UsageError
 from .judging import Item
 
-FORMAT = 3
+FORMAT = 4
 State = list[int] | None
 Stamp = list[list[Any]]
 
@@ -48,19 +50,26 @@ class RowLog:
             self._forget()
         if not self.header.is_file():
             self._forget()  # rows without a header are those of a restart that was killed
-            with whole(self.header) as unfinished:
-                unfinished.write_text(json.dumps(self.options, indent=1))
+            write_json(self.header, {"began": date.today().isoformat(), **self.options})
             return
-        try:
-            earlier = json.loads(self.header.read_text())
-        except ValueError as error:
-            raise CheckpointError(f"{self.header} is damaged ({error}); begin anew with --restart") from error
+        earlier = self._earlier()
+        earlier.pop("began", None)
         changed = list(differing(earlier, self.options))
         if changed:
             raise UsageError(
                 f"{self.folder.parent} holds a run with other options: {'; '.join(changed)}; expected the "
                 "same ones to go on; choose another --out, or begin anew with --restart"
             )
+
+    def began(self) -> str:
+        """The day on which the run was begun, however often it was gone on with."""
+        return str(self._earlier()["began"])
+
+    def _earlier(self) -> dict[str, Any]:
+        try:
+            return dict(json.loads(self.header.read_text(encoding="utf-8")))
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"{self.header} is damaged ({error}); begin anew with --restart") from error
 
     def _forget(self) -> None:
         """Remove the rows, and the header last: as long as it is there, they are those of its options."""
@@ -69,16 +78,13 @@ class RowLog:
         self.header.unlink(missing_ok=True)
 
     def read(self) -> Iterator[dict[str, Any]]:
-        """Every complete row, oldest session first; a line that a kill cut off is none."""
+        """Every sound row, oldest session first; a line that a kill cut off, or that was damaged since, is none."""
         for path in sorted(self.folder.glob("*.jsonl")):
-            with path.open(encoding="utf-8") as lines:
+            with path.open("rb") as lines:
                 for line in lines:
-                    try:
-                        row = json.loads(line)
-                    except ValueError:  # cut off, or damaged: that file is scored again
-                        continue
-                    if isinstance(row, dict) and line.endswith("\n"):
-                        yield row
+                    checksum, _, text = line.partition(b" ")
+                    if checksum == _checksum(text):  # else that file is scored again
+                        yield json.loads(text)
 
     def next_session(self) -> int:
         """Number of the session that begins now; the same on all processes until one of them writes."""
@@ -100,7 +106,7 @@ class RowWriter:
         self.path = path
 
     def __enter__(self) -> Self:
-        self._file = self.path.open("x", encoding="utf-8")
+        self._file = self.path.open("xb")
         return self
 
     def __exit__(
@@ -109,9 +115,14 @@ class RowWriter:
         self._file.close()
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Append one row."""
-        self._file.write(json.dumps(row) + "\n")
+        """Append one row, behind the checksum that it is read by."""
+        text = json.dumps(row).encode() + b"\n"
+        self._file.write(_checksum(text) + b" " + text)
         self._file.flush()
+
+
+def _checksum(text: bytes) -> bytes:
+    return b"%08x" % zlib.crc32(text)
 
 
 def state_of(path: Path) -> State:
@@ -124,7 +135,7 @@ def state_of(path: Path) -> State:
 
 
 def stamp(item: Item, roles: Sequence[str], states: Mapping[Path, State] | None = None) -> Stamp:
-    """Name and state of those of an item's files that are read: a row holds as long as these stay.
+    """Folder, name and state of those of an item's files that are read: a row holds as long as these stay.
 
     Args:
         item: the files.
@@ -132,4 +143,7 @@ def stamp(item: Item, roles: Sequence[str], states: Mapping[Path, State] | None 
         states: of files as they were once; as they are now where they are not given.
     """
     files = [(role, item.files[role]) for role in roles if role in item.files]
-    return [[role, path.name, state_of(path) if states is None else states[path]] for role, path in files]
+    return [
+        [role, item.places.get(role), path.name, state_of(path) if states is None else states[path]]
+        for role, path in files
+    ]

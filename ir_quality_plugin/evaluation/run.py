@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..data.folders import DEGRADED, REFERENCE, RESTORED, Pairing
-from ..data.results_folder import forget, held
+from ..data.results_folder import forget, held, place
 from ..data.score_table import ScoreTable
 from ..data.thumbnails import LISTED_IMAGES, thumbnail
 from ..errors import QualityPluginError
@@ -65,6 +65,7 @@ class Evaluated:
         seconds: of this session's scoring.
         unchecked: number of files whose scale was asked for and could not be checked.
         grey: (image, method) of the files without colour whose degraded or clean image has colour.
+        began: the day on which the run's log was begun.
     """
 
     table: ScoreTable
@@ -76,6 +77,7 @@ class Evaluated:
     seconds: float = 0.0
     unchecked: int = 0
     grey: tuple[tuple[str, str], ...] = ()
+    began: str = ""
 
 
 def _silent(line: str) -> None:
@@ -152,12 +154,15 @@ def options_of(plan: Plan, metrics: Sequence[Metric]) -> dict[str, Any]:
 def items_of(pairing: Pairing) -> list[Item]:
     """Every restored file, image by image, methods in their order."""
     guides = [role for role in (DEGRADED, REFERENCE) if role in pairing.files]
+    places = {folder: place(next(iter(files.values())).parent) for folder, files in pairing.files.items() if files}
+    places_of = {method: {**places, RESTORED: places[method]} for method in pairing.methods if method in places}
     items = []
     for image in pairing.images:
         partners = {role: pairing.files[role][image] for role in guides if image in pairing.files[role]}
         for method in pairing.methods:
             if image in pairing.files[method]:
-                items.append(Item(image, method, {RESTORED: pairing.files[method][image], **partners}))
+                files = {RESTORED: pairing.files[method][image], **partners}
+                items.append(Item(image, method, files, places_of[method]))
     return items
 
 
@@ -294,4 +299,5 @@ def collect(
         seconds,
         sum(row["unchecked"] for row in found.values()),
         tuple(place for place in wanted if found[place]["grey"]),
+        log.began(),
     )

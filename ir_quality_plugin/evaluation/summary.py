@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..data.folders import Pairing
+from ..checkpoints.json_file import plain
+from ..data.folders import Pairing, by_image
 from ..data.score_table import rounded
 from ..integrations.metric import Metric
 from ..metrics.intervals import CONFIDENCE, RESAMPLES
 from ..metrics.paired import (
-    LEAST_IMAGES,
     LEAST_SHARE,
+    LEAST_TO_TEST,
     Distribution,
     Duel,
     agreement_of_metrics,
@@ -42,7 +42,7 @@ def summarise(found: Evaluated, pairing: Pairing, folders: Mapping[str, Path], s
     Returns:
         Plain values for JSON: `methods`, `metrics` (with `methods`: count, mean, interval, median, std, quantiles,
         rank; and `pairs`: the advantage of `first` over `second`, positive where the first is better), `agreement`,
-        `failures`, `missing`, `unpaired`, `notes`. Numbers have six digits; what does not exist is null.
+        `failures`, `missing`, `unpaired` (by image), `notes`. Numbers have six digits; what does not exist is null.
     """
     table, failed = found.table, found.table.failed_files()
     oriented = table.scores.copy()
@@ -52,8 +52,8 @@ def summarise(found: Evaluated, pairing: Pairing, folders: Mapping[str, Path], s
         oriented[index] *= 1 if metric.higher_is_better else -1
     overall, within = agreement_of_metrics(oriented)
     failures, missing = _listed(table.reasons), _listed(table.missing)
-    unpaired = [{"folder": one.folder, "file": one.file, "reason": one.reason} for one in pairing.unpaired]
-    return _rounded(
+    unpaired = by_image(pairing.unpaired)
+    return plain(
         {
             "version": __version__,
             "images": len(table.images),
@@ -77,7 +77,7 @@ def summarise(found: Evaluated, pairing: Pairing, folders: Mapping[str, Path], s
             "better": {
                 "test": "paired t-test, and an interval without zero",
                 "adjusted": "Holm, over pairs by metric",
-                "least_images": LEAST_IMAGES,
+                "least_images": LEAST_TO_TEST,
                 "least_share": LEAST_SHARE,
             },
             "scale": {
@@ -91,7 +91,8 @@ def summarise(found: Evaluated, pairing: Pairing, folders: Mapping[str, Path], s
             "missing": missing,
             "unpaired": unpaired,
             "notes": notes_on(found, metrics, len(unpaired), scale),
-        }
+        },
+        rounded,
     )
 
 
@@ -146,14 +147,3 @@ def _of_pair(duel: Duel) -> dict[str, Any]:
         "p_adjusted": duel.p_adjusted,
         "better": duel.better,
     }
-
-
-def _rounded(value: Any) -> Any:
-    """Numbers with six digits, what is no number as None."""
-    if isinstance(value, dict):
-        return {key: _rounded(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_rounded(entry) for entry in value]
-    if isinstance(value, float):
-        return rounded(value) if math.isfinite(value) else None
-    return value

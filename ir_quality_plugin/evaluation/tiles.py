@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from ..data.folders import DEGRADED
 from ..integrations.metric import Metric
 
 
@@ -52,6 +53,12 @@ def _edges(length: int, tile_px: int, factor: int) -> list[int]:
     return [round(index * (length // factor) / count) * factor for index in range(count)] + [length]
 
 
+def factor_of(restored: Tensor, smaller: Tensor) -> int:
+    """The whole factor between two images (...,H,W) and (...,h,w); 0 where there is none."""
+    factor = restored.shape[-2] // smaller.shape[-2]
+    return factor if restored.shape[-2:] == tuple(factor * side for side in smaller.shape[-2:]) else 0
+
+
 def score_by_tiles(metric: Metric, restored: Tensor, guide: Tensor | None, tiles: list[Tile]) -> float:
     """Score every tile as an image of its own; their mean, weighted by area, is the image's score.
 
@@ -60,7 +67,8 @@ def score_by_tiles(metric: Metric, restored: Tensor, guide: Tensor | None, tiles
     Args:
         metric: of single images.
         restored: (1,3,H,W) in [0,1].
-        guide: what it judges against, smaller by a whole factor or of any other size; then every tile sees all of it.
+        guide: what it judges against. Of a degraded input or an aligned reference a tile sees its own place, where that
+            is smaller by a whole factor; of any other one, such as any clean image, every tile sees all.
         tiles: of the restored image.
     """
 
@@ -69,10 +77,7 @@ def score_by_tiles(metric: Metric, restored: Tensor, guide: Tensor | None, tiles
 
     if len(tiles) == 1:
         return score(restored, guide)
-    factor = _factor(restored, guide)
-    scores = [
-        score(tile.of(restored), tile.of(guide, factor) if guide is not None and factor else guide) for tile in tiles
-    ]
+    scores = [score(tile.of(restored), _seen(metric, tile, guide, restored)) for tile in tiles]
     area = [tile.height * tile.width for tile in tiles]
     if metric.combine == "squared error":
         errors = sum(10 ** (-value / 10) * pixels for value, pixels in zip(scores, area, strict=True))
@@ -80,10 +85,9 @@ def score_by_tiles(metric: Metric, restored: Tensor, guide: Tensor | None, tiles
     return sum(value * pixels for value, pixels in zip(scores, area, strict=True)) / sum(area)
 
 
-def _factor(restored: Tensor, guide: Tensor | None) -> int | None:
-    """The whole factor by which the guide is smaller; None where there is none."""
-    if guide is None:
-        return None
-    size, small = tuple(restored.shape[-2:]), tuple(guide.shape[-2:])
-    factor = size[0] // small[0]
-    return factor if factor and size == (small[0] * factor, small[1] * factor) else None
+def _seen(metric: Metric, tile: Tile, guide: Tensor | None, restored: Tensor) -> Tensor | None:
+    """What a tile is judged against: its own place of what lies on the image, all of any other."""
+    if guide is None or not (metric.needs == DEGRADED or metric.aligned):
+        return guide
+    factor = factor_of(restored, guide)
+    return tile.of(guide, factor) if factor else guide

@@ -90,11 +90,26 @@ def _logistic_curve(first: np.ndarray, second: np.ndarray) -> np.ndarray | None:
     return mapped if np.isfinite(mapped).all() else None
 
 
-def within_contents(scores: ArrayLike, mos: ArrayLike, contents: Sequence[Hashable]) -> np.ndarray:
-    """Spearman's correlation within each content.
+def judged_contents(mos: np.ndarray, contents: Sequence[Hashable]) -> list[np.ndarray]:
+    """The images of each content that is correlated within: three or more, that people judge differently.
 
-    Contents of fewer than three images, and those whose images people judge all alike, are left out, for every metric
-    the same. A metric that scores all images of a content alike orders nothing there, and has 0.
+    Args:
+        mos: (N,).
+        contents: (N,), what each image shows.
+
+    Returns:
+        Their numbers, (n,) each, in the order in which the contents first appear.
+    """
+    groups: dict[Hashable, list[int]] = {}
+    for index, content in enumerate(contents):
+        groups.setdefault(content, []).append(index)
+    return [np.array(own) for own in groups.values() if len(own) >= LEAST_WITHIN and np.ptp(mos[own]) > 0]
+
+
+def within_contents(scores: ArrayLike, mos: ArrayLike, contents: Sequence[Hashable]) -> np.ndarray:
+    """Spearman's correlation within each of `judged_contents`, for every metric the same ones.
+
+    A metric that scores all images of a content alike orders nothing there, and has 0.
 
     Args:
         scores: (N,), higher is better.
@@ -110,10 +125,7 @@ def within_contents(scores: ArrayLike, mos: ArrayLike, contents: Sequence[Hashab
     first, second = _pair(scores, mos)
     if len(contents) != len(first):
         raise UsageError(f"{len(contents)} contents for {len(first)} scores; expected one each")
-    groups: dict[Hashable, list[int]] = {}
-    for index, content in enumerate(contents):
-        groups.setdefault(content, []).append(index)
-    judged = [own for own in groups.values() if len(own) >= LEAST_WITHIN and np.ptp(second[own]) > 0]
+    judged = judged_contents(second, contents)
     return np.array([srcc(first[own], second[own]) if np.ptp(first[own]) > 0 else 0.0 for own in judged])
 
 

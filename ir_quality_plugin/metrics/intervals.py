@@ -35,9 +35,9 @@ def bootstrap_means(
 ) -> np.ndarray:
     """Percentile bootstrap intervals of column means.
 
-    A column draws from its own images alone: what others have scores of does not move its interval. Columns of the same
-    images see the same resamples. The percentiles are taken further out for few images, so that a normal sample gets
-    Student's interval.
+    A column draws from its own images alone: what others have scores of does not move its interval. Columns of as many
+    images see the same resamples, drawn once. The percentiles are taken further out for few images, so that a normal
+    sample gets Student's interval.
 
     Args:
         values: (N,C), a row an image; NaN where there is none, left out of its column.
@@ -52,13 +52,13 @@ def bootstrap_means(
     Source: Hesterberg, What Teachers Should Know About the Bootstrap, 2015: the expanded percentile interval.
     """
     bounds = np.full((values.shape[1], 2), np.nan)
-    patterns, pattern_of = np.unique(np.isfinite(values), axis=1, return_inverse=True)
-    for number, known in enumerate(patterns.T):
-        count, columns = int(known.sum()), np.flatnonzero(pattern_of.ravel() == number)
-        if count >= max(least, 1):
-            tail = _tail(count, confidence)
-            means = _resampled_means(values[known][:, columns], resamples, np.random.default_rng(seed))
-            bounds[columns] = np.quantile(means, [tail, 1 - tail], axis=0).T
+    known = np.isfinite(values)
+    counts = known.sum(axis=0)
+    for count in np.unique(counts[counts >= max(least, 1)]):
+        columns, tail = np.flatnonzero(counts == count), _tail(int(count), confidence)
+        own = np.stack([values[known[:, column], column] for column in columns], axis=1)
+        means = _resampled_means(own, resamples, np.random.default_rng(seed))
+        bounds[columns] = np.quantile(means, [tail, 1 - tail], axis=0).T
     return bounds
 
 

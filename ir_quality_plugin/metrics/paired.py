@@ -14,7 +14,7 @@ from .intervals import CELLS, CONFIDENCE, bootstrap_means
 from .multiplicity import holm, ranks_of
 
 # With fewer, even a method that wins on every image may owe it to chance: 2 * 0.5**5 > 0.05.
-LEAST_IMAGES = 6
+LEAST_TO_TEST = 6
 # A method with scores of fewer images than this share of what the best covered method has is not ranked.
 LEAST_SHARE = 0.5
 
@@ -76,7 +76,7 @@ class Duel:
         None where the interval spans zero, where the adjusted p is not below 0.05, and below six images.
         """
         chance = self.p_adjusted >= 1 - CONFIDENCE or self.interval[0] <= 0 <= self.interval[1]
-        if self.count < LEAST_IMAGES or chance:
+        if self.count < LEAST_TO_TEST or chance:
             return None
         return self.first if self.difference > 0 else self.second
 
@@ -91,7 +91,7 @@ def describe_methods(scores: np.ndarray, seed: int = 0) -> list[Distribution | N
     Returns:
         One a method; None where it has no score.
     """
-    bounds = bootstrap_means(scores, seed=seed, least=LEAST_IMAGES)
+    bounds = bootstrap_means(scores, seed=seed, least=LEAST_TO_TEST)
     described: list[Distribution | None] = []
     for column, (low, high) in zip(scores.T, bounds, strict=True):
         known = column[np.isfinite(column)]
@@ -129,7 +129,7 @@ def duels(scores: np.ndarray, methods: Sequence[str], higher_is_better: bool, se
         some = pairs[start : start + at_once]
         gains = np.stack([sign * (scores[:, first] - scores[:, second]) for first, second in some], axis=1)
         p += [_chance(gain[np.isfinite(gain)]) for gain in gains.T]
-        bounds = bootstrap_means(gains, seed=seed, least=LEAST_IMAGES)
+        bounds = bootstrap_means(gains, seed=seed, least=LEAST_TO_TEST)
         for (first, second), gain, (low, high) in zip(some, gains.T, bounds, strict=True):
             known = gain[np.isfinite(gain)]
             mean = float(known.mean()) if len(known) else float("nan")
@@ -140,7 +140,7 @@ def duels(scores: np.ndarray, methods: Sequence[str], higher_is_better: bool, se
 
 def _chance(gains: np.ndarray) -> float:
     """Two-sided p of the t-test of a mean of zero, where all are alike 0 or 1; NaN below six images."""
-    if len(gains) < LEAST_IMAGES:
+    if len(gains) < LEAST_TO_TEST:
         return float("nan")
     if not np.ptp(gains):
         return 0.0 if gains[0] else 1.0
@@ -160,10 +160,10 @@ def rank(scores: np.ndarray, methods: Sequence[str], higher_is_better: bool, see
         where fewer than six images are common to the others.
     """
     known = np.isfinite(scores)
-    ranked = known.sum(axis=0) >= max(LEAST_SHARE * known.sum(axis=0).max(initial=0), LEAST_IMAGES)
+    ranked = known.sum(axis=0) >= max(LEAST_SHARE * known.sum(axis=0).max(initial=0), LEAST_TO_TEST)
     common = scores[known[:, ranked].all(axis=1)][:, ranked]
     names = [method for method, among in zip(methods, ranked, strict=True) if among]
-    if len(common) < LEAST_IMAGES:
+    if len(common) < LEAST_TO_TEST:
         return {}
     return ranks_of(names, duels(common, names, higher_is_better, seed))
 
@@ -180,7 +180,7 @@ def agreement_of_metrics(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         tau-a, its mean over images), where contents do not. In [-1,1]; NaN where nothing can be compared.
     """
     flat = scores.reshape(len(scores), -1)
-    overall = np.eye(len(scores))
+    overall = np.diag(np.where(np.isfinite(flat).any(axis=1), 1.0, np.nan))
     for one, other in combinations(range(len(scores)), 2):
         shared = np.isfinite(flat[[one, other]]).all(axis=0)
         pair = flat[one, shared], flat[other, shared]
@@ -204,5 +204,5 @@ def _order_within_images(scores: np.ndarray) -> np.ndarray:
         total += (orders @ orders.transpose(0, 2, 1) / np.maximum(shared, 1)).sum(axis=0)
         counted += (shared > 0).sum(axis=0)
     within = np.where(counted > 0, total / np.maximum(counted, 1), np.nan)
-    np.fill_diagonal(within, 1.0 if len(first) else np.nan)
+    np.fill_diagonal(within, np.where(counted.diagonal() > 0, 1.0, np.nan))
     return within

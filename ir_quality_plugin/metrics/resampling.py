@@ -129,6 +129,19 @@ def _ends(values: np.ndarray, confidence: float) -> Interval:
     return float(low), float(high)
 
 
-def interval_of_units(values: np.ndarray, confidence: float, resamples: int, seed: int) -> Interval:
-    """The interval of a mean over units, (N,); none is given below six."""
-    return mean_interval(values, confidence, resamples, seed) if len(values) >= LEAST_UNITS else NONE
+def interval_of_units(
+    values: np.ndarray, confidence: float, resamples: int, seed: int, groups: np.ndarray | None = None
+) -> Interval:
+    """The interval of a mean; none is given below six units.
+
+    Args:
+        values: (N,).
+        confidence: of the two-sided interval, in (0,1).
+        resamples: how often units are drawn.
+        seed: of the draws.
+        groups: (N,) number, from 0, of the unit that each value belongs to; None where each is one.
+    """
+    if groups is None:
+        return mean_interval(values, confidence, resamples, seed) if len(values) >= LEAST_UNITS else NONE
+    drawn = (values[chosen].mean() for chosen in _draws(groups, resamples, seed))
+    return _ends(np.fromiter(drawn, dtype=np.float64), confidence)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ import numpy as np
 from scipy import stats
 
 from ..errors import UsageError
+from .correlation import judged_contents
 from .intervals import CELLS
 from .multiplicity import holm
 from .resampling import Unit, groups_of
@@ -25,7 +26,8 @@ class Pair(NamedTuple):
     Attributes:
         first: name of a metric.
         second: name of another.
-        difference: SRCC of the first less that of the second; NaN where either is not defined.
+        difference: SRCC of the first less that of the second, or their means within contents; NaN where either is not
+            defined.
         p: two-sided; NaN where the difference is.
         p_adjusted: for all pairs that were looked at (Holm).
         better: name of the metric that is shown to agree better, at `LEVEL` for all pairs; None where none is.
@@ -45,8 +47,9 @@ def swap_test(
     contents: Sequence[str],
     unit: Unit = "image",
     seed: int = 0,
+    within: bool = False,
 ) -> list[Pair]:
-    """Test the difference in SRCC of every two metrics.
+    """Test the difference in SRCC of every two metrics, over all images or within contents.
 
     If two metrics agree alike with people, which of two ranks of an image is whose is chance: the ranks are swapped in
     every set of images, or in 9,999 random ones (more for many pairs), and p is the share in which the correlations
@@ -59,6 +62,7 @@ def swap_test(
         contents: what each image shows.
         unit: what is swapped as a whole: "image", or "content" where one asks about other contents.
         seed: of the random swaps.
+        within: compare means of SRCC within contents, as `within_contents` has them, by the ranks within each.
 
     Returns:
         Every pair of metrics, in order; p is corrected for their number by Holm's method.
@@ -73,11 +77,17 @@ def swap_test(
     if any(values.shape != mos.shape for values in scores.values()):
         raise UsageError(f"mos has shape {mos.shape}; expected every metric's scores to have the same")
     pairs = list(combinations(scores, 2))
-    if not pairs:
-        return []
-    ranks = {name: _centred(values) for name, values in scores.items()}
-    first, second = (np.stack([ranks[pair[side]] for pair in pairs], axis=1) for side in (0, 1))
-    apart, p = _shares(first, second, _centred(mos), groups, _count_of_swaps(len(pairs)), seed)
+    parts = judged_contents(mos, contents) if within else [np.arange(len(mos))]
+    if not (pairs and parts):
+        return [Pair(*names, math.nan, math.nan, math.nan, None) for names in pairs]
+    units = np.unique(groups[np.concatenate(parts)])
+    partings = []
+    for part in parts:
+        ranks = {name: _centred(values[part]) for name, values in scores.items()}
+        first, second = (np.stack([ranks[pair[side]] for pair in pairs], axis=1) for side in (0, 1))
+        own = np.searchsorted(units, groups[part])
+        partings.append(_parting(first, second, _centred(mos[part]), own, undefined=0.0 if within else math.nan))
+    apart, p = _shares(partings, len(units), len(pairs), _count_of_swaps(len(pairs)), seed)
     adjusted = holm(p)
     return [
         Pair(*names, difference, own, corrected, names[difference < 0] if corrected <= LEVEL else None)
@@ -94,36 +104,51 @@ def _count_of_swaps(pairs: int) -> int:
     return max(SWAPS, 100 * pairs - 1)
 
 
-def _shares(
-    first: np.ndarray, second: np.ndarray, people: np.ndarray, groups: np.ndarray, count: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Differences (P,) of centred ranks (N,P), and the share of the swaps that part them as far.
+def _parting(
+    first: np.ndarray, second: np.ndarray, people: np.ndarray, groups: np.ndarray, undefined: float
+) -> Callable[[np.ndarray], np.ndarray]:
+    """How far the correlations of centred ranks (N,P) with people's (N,) lie apart, (R,P), by the swaps (R,G).
 
     A swap adds the same to one sum of the correlation's formula as it takes from the other, so that all of them are
-    one product with the groups' own sums.
+    one product with the groups' own sums. A constant's correlation is `undefined`.
     """
+    swapped, own = np.unique(groups, return_inverse=True)
     gaps = second - first
-    sums = [np.zeros((groups.max() + 1, gaps.shape[1])) for _ in range(3)]
+    sums = [np.zeros((len(swapped), gaps.shape[1])) for _ in range(3)]
     for total, values in zip(sums, (gaps * people[:, None], gaps, second**2 - first**2), strict=True):
-        np.add.at(total, groups, values)
+        np.add.at(total, own, values)
     products = people @ first, people @ second
     squares = (first**2).sum(axis=0), (second**2).sum(axis=0)
     scale = math.sqrt(float(people @ people))
 
     def parted(swaps: np.ndarray) -> np.ndarray:
-        product, shift, square = (swaps @ total for total in sums)
+        product, shift, square = (swaps[:, swapped] @ total for total in sums)
         mean = shift**2 / len(people)
         with np.errstate(invalid="ignore", divide="ignore"):
             one = (products[0] + product) / np.sqrt(np.maximum(squares[0] + square - mean, 0))
             other = (products[1] - product) / np.sqrt(np.maximum(squares[1] - square - mean, 0))
-            return (one - other) / scale
+            return (np.nan_to_num(one, nan=undefined) - np.nan_to_num(other, nan=undefined)) / scale
 
-    apart = parted(np.zeros((1, len(sums[0]))))[0]
+    return parted
+
+
+def _shares(
+    partings: Sequence[Callable[[np.ndarray], np.ndarray]], groups: int, pairs: int, count: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean differences (P,) over what is ranked by itself, and the share of the swaps that part them as far."""
+
+    def parted(swaps: np.ndarray) -> np.ndarray:
+        total = np.zeros((len(swaps), pairs))
+        for parting in partings:
+            total += parting(swaps)
+        return total / len(partings)
+
+    apart = parted(np.zeros((1, groups)))[0]
     # Orders of sums differ in their last bits: what is as far apart must not count as nearer.
     enough = np.abs(apart) - 1e-9
-    every = 2 ** (len(sums[0]) - 1) <= count + 1
+    every = 2 ** (groups - 1) <= count + 1
     reached, tried = np.zeros(len(apart)), 0
-    for swaps in _swaps(len(sums[0]), count, every, max(CELLS // max(gaps.shape[1], len(sums[0])), 1), seed):
+    for swaps in _swaps(groups, count, every, max(CELLS // max(pairs, groups), 1), seed):
         reached += (np.abs(parted(swaps)) >= enough).sum(axis=0)
         tried += len(swaps)
     p = reached / tried if every else (reached + 1) / (tried + 1)

@@ -10,7 +10,7 @@ from scipy import stats
 
 from ..errors import UsageError
 from .intervals import CONFIDENCE, RESAMPLES
-from .resampling import NONE, interval_of_units
+from .resampling import LEAST_UNITS, NONE, interval_of_units
 
 
 class VoteAgreement(NamedTuple):
@@ -18,9 +18,9 @@ class VoteAgreement(NamedTuple):
 
     Attributes:
         accuracy: share of the pairs with a majority on whose side the metric is; a tie of the metric counts half.
-        accuracy_interval: of it, Wilson's, as if pairs were independent.
+        accuracy_interval: of it, Wilson's, as if pairs were independent; contents resampled where these are given.
         two_afc: mean share of the voters who agree with the metric's choice; a tie of the metric counts half.
-        two_afc_interval: of it, pairs resampled; NaN below six pairs.
+        two_afc_interval: of it, pairs resampled, or contents; NaN below six of them.
         two_afc_people: what a metric that always sides with the majority would reach: the ceiling.
         pairs: how many.
         undecided: how many of them had no majority.
@@ -36,7 +36,12 @@ class VoteAgreement(NamedTuple):
 
 
 def vote_agreement(
-    first: np.ndarray, second: np.ndarray, share_first: np.ndarray, resamples: int = RESAMPLES, seed: int = 0
+    first: np.ndarray,
+    second: np.ndarray,
+    share_first: np.ndarray,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    contents: np.ndarray | None = None,
 ) -> VoteAgreement:
     """Compare a metric with choices.
 
@@ -44,8 +49,9 @@ def vote_agreement(
         first: (N,) scores of the first image of each pair, higher is better.
         second: (N,) scores of the second.
         share_first: (N,) in [0,1], share of the voters who chose the first.
-        resamples: how often pairs are drawn anew.
+        resamples: how often pairs, or contents, are drawn anew.
         seed: of the draws.
+        contents: (N,) what each pair shows, where the intervals are to speak of other contents; None for other pairs.
 
     Raises:
         UsageError: no pair, or shapes that do not agree.
@@ -59,15 +65,26 @@ def vote_agreement(
     agreeing = choice * share_first + (1 - choice) * (1 - share_first)
     decided = share_first != 0.5
     right = 1 - np.abs(choice - (share_first > 0.5))[decided]
+    groups = None if contents is None else np.unique(contents, return_inverse=True)[1]
     return VoteAgreement(
         float(right.mean()) if len(right) else float("nan"),
-        _share_interval(float(right.sum()), len(right)),
+        _share_interval(float(right.sum()), len(right))
+        if contents is None
+        else _share_interval_of(contents[decided], right, resamples, seed),
         float(agreeing.mean()),
-        interval_of_units(agreeing, CONFIDENCE, resamples, seed),
+        interval_of_units(agreeing, CONFIDENCE, resamples, seed, groups),
         float(np.maximum(share_first, 1 - share_first).mean()),
         len(first),
         int((~decided).sum()),
     )
+
+
+def _share_interval_of(contents: np.ndarray, right: np.ndarray, resamples: int, seed: int) -> tuple[float, float]:
+    """Of pairs (N,) of so many contents: these are drawn; Wilson's of their number where every pair goes one way."""
+    named, groups = np.unique(contents, return_inverse=True)
+    if len(named) >= LEAST_UNITS and not np.ptp(right):
+        return _share_interval(float(right[0]) * len(named), len(named))
+    return interval_of_units(right, CONFIDENCE, resamples, seed, groups) if len(named) else NONE
 
 
 def _share_interval(right: float, pairs: int) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from ..data.thumbnails import thumbnail
 from ..metrics.correlation import logistic_fit
 from .page import write_page
 from .plots import interval_plot, scatter_plot
-from .text import MINUS, ranking_note, text_of
+from .text import MINUS, ranking_note, text_of, votes_note
 
 # Twice what a column of the page shows, for fine screens.
 THUMBNAIL_PX = 352
@@ -61,12 +61,14 @@ def write_benchmark_page(path: Path, document: Mapping[str, Any], seen: Seen, su
         subtitle=subtitle,
         document=document,
         rows=[_row(name, metrics[name]) for name in order],
-        voted=any(metrics[name].get("votes") for name in order),
+        votes=document["votes"] and votes_note(document["votes"]),
+        voted=any(metrics[name]["votes"] for name in order),
         sure=sure,
         best=order[0] if metrics[order[0]]["srcc"] is not None else None,
         alike=_alike(order[0], document["pairs"]),
+        first_within=[name for name in order if metrics[name]["rank_within"] == 1],
         untested=[name for name in order if metrics[name]["srcc"] is None],
-        ranking=ranking_note(document["test"]),
+        ranking=ranking_note(document["test"], document["test_within"]),
         overview=interval_plot(
             [_arrow(name, metrics[name]) for name in order],
             [_number(metrics[name]["srcc"]) for name in order],
@@ -77,6 +79,7 @@ def write_benchmark_page(path: Path, document: Mapping[str, Any], seen: Seen, su
         distortions=_distortions(order, metrics),
         order=order,
         pairs=_matrix(order, document["pairs"]),
+        pairs_within=_matrix(order, document["pairs_within"]) if document["test_within"]["pairs"] else [],
         differences=_differences(order, document["pairs"]),
         parted=[{"name": name, "images": _parted(seen, name)} for name in order],
     )
@@ -103,10 +106,10 @@ def _cell(value: float | None, ends: Sequence[float | None]) -> dict[str, str]:
 
 
 def _row(name: str, metric: Mapping[str, Any]) -> dict[str, Any]:
-    votes = metric.get("votes")
+    votes = metric["votes"]
     return {
         "name": _arrow(name, metric),
-        "rank": text_of(metric["rank"], "d"),
+        "ranks": [text_of(metric[kind], "d") for kind in ("rank", "rank_within")],
         "cells": [_cell(metric[kind], metric["intervals"][kind]) for kind in KINDS],
         "votes": [_cell(votes[kind], votes[f"{kind}_interval"]) for kind in ("accuracy", "two_afc")] if votes else None,
         "scored": metric["scored"],
@@ -126,9 +129,7 @@ def _distortions(order: Sequence[str], metrics: Mapping[str, Any]) -> list[dict[
     kinds = metrics[order[0]]["by_distortion"]
     rows = []
     for kind, found in kinds.items():
-        values = [metrics[name]["by_distortion"][kind]["srcc"] for name in order]
-        best = max((value for value in values if value is not None), default=None)
-        cells = [{"text": text_of(value, ".2f"), "best": value is not None and value == best} for value in values]
+        cells = [text_of(metrics[name]["by_distortion"][kind]["srcc"], ".2f") for name in order]
         rows.append({"kind": kind, "images": found["images"], "cells": cells})
     return rows
 
@@ -139,7 +140,7 @@ def _both_ways(pairs: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], Mapp
     for pair in pairs:
         if pair["difference"] is None:
             continue
-        low, high = (None if pair[end] is None else -pair[end] for end in ("high", "low"))
+        low, high = (None if pair.get(end) is None else -pair[end] for end in ("high", "low"))
         turned = {"difference": -pair["difference"], "low": low, "high": high}
         found[pair["first"], pair["second"]] = pair
         found[pair["second"], pair["first"]] = {**pair, **turned}

@@ -20,6 +20,8 @@ from ..errors import ImageError
 from .page import picture
 
 DIFFERING, WORST = 8, 3
+# Standard deviations; what a method is less behind the best other one is a small effect (Cohen's) that nobody sees.
+FLOOR = 0.2
 WINDOW_PX = 224
 SMALL_PX = 96
 # Larger images, all methods together, are read one by one and cropped at their centre, not where they differ most.
@@ -83,7 +85,7 @@ def choose_cases(table: ScoreTable, higher_is_better: Sequence[bool]) -> tuple[l
 
     Scores are in standard deviations of each metric, so that no metric's unit counts for more. Methods differ by the
     mean over metrics of their ranges: also where metrics contradict each other. A method's quality is its mean over
-    metrics; it falls behind the best other one, a single method behind its own mean.
+    metrics; it falls behind the best other one, by more than `FLOOR`, a single method behind its own mean.
 
     Returns:
         The differing images, and the worst ones method by method.
@@ -96,12 +98,12 @@ def choose_cases(table: ScoreTable, higher_is_better: Sequence[bool]) -> tuple[l
         for row in _largest(spread, DIFFERING)
         if spread[row] > 0
     ]
-    worst = []
+    worst, floor = [], FLOOR if len(table.methods) > 1 else 0
     for column, method in enumerate(table.methods):
         others = np.delete(quality, column, axis=1)
         behind = (np.fmax.reduce(others, axis=1) if others.shape[1] else 0) - quality[:, column]
         for row in _largest(behind, WORST):
-            if behind[row] > 0:
+            if behind[row] > floor:
                 rivals = [name for name in _best_first(table, quality[row]) if name != method][:1]
                 worst.append(Case(table.images[row], (*rivals, method), method, float(behind[row])))
     return differing, worst

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 from ..data.folders import DEGRADED, REFERENCE, Pairing
 from ..data.score_table import ScoreTable
 from ..data.thumbnails import LISTED_IMAGES
-from .cases import Case, choose_cases, shoot
+from .cases import FLOOR, Case, choose_cases, shoot
 from .page import write_page
 from .text import NONE, text_of
 
@@ -24,7 +23,12 @@ MOST_COLUMNS = 6
 
 
 def write_report(
-    path: Path, summary: Mapping[str, Any], table: ScoreTable, pairing: Pairing, thumbnails: Mapping[str, str]
+    path: Path,
+    summary: Mapping[str, Any],
+    table: ScoreTable,
+    pairing: Pairing,
+    thumbnails: Mapping[str, str],
+    began: str,
 ) -> Path:
     """Write the page: one file, nothing of it is loaded from elsewhere.
 
@@ -34,6 +38,7 @@ def write_report(
         table: the scores.
         pairing: where the pictures are.
         thumbnails: by image, as sources of an <img>.
+        began: the day on which the run was begun; no other day may stand on the page, or a resumed run would differ.
 
     Raises:
         CheckpointError: the file cannot be written.
@@ -42,9 +47,10 @@ def write_report(
     methods = best_first(summary)
     differing, worst = choose_cases(table, [view.higher for view in metrics.values()])
     single = len(table.methods) == 1
+    behind = {case.about for case in worst}
     content = {
         "title": title_of(table),
-        "date": date.today().isoformat(),
+        "began": began,
         "summary": summary,
         "methods": methods,
         "metrics": metrics,
@@ -55,14 +61,20 @@ def write_report(
         "worst": [
             (method, [case_view(case, table, metrics, pairing) for case in worst if case.about == method])
             for method in methods
-            if any(case.about == method for case in worst)
+            if method in behind
         ],
+        "nowhere": [] if single else [method for method in methods if _scored(method, table) and method not in behind],
+        "floor": FLOOR,
         "failures": failures_of(summary)[:LISTED_FAILURES],
         "unpaired": summary["unpaired"][:LISTED_FAILURES],
         "listed": min(len(table.images), LISTED_IMAGES),
         "data": data_of(table, methods, metrics, thumbnails),
     }
     return write_page(path, TEMPLATE, **content)
+
+
+def _scored(method: str, table: ScoreTable) -> bool:
+    return bool(np.isfinite(table.scores[:, :, table.methods.index(method)]).any())
 
 
 class MetricView:
@@ -254,11 +266,13 @@ def data_of(
     """What the list of all images is drawn from, in the page's script."""
     columns = [table.methods.index(method) for method in methods]
     images = table.images[:LISTED_IMAGES]
+    reasons = {image: reason for (_, image, _), reason in table.reasons.items() if image not in thumbnails}
     return {
         "methods": methods,
         "metrics": [{"name": view.name, "higher": view.higher, "digits": view.digits} for view in metrics.values()],
         "images": list(images),
         "thumbnails": [thumbnails.get(image, "") for image in images],
+        "reasons": [reasons.get(image, "") for image in images],
         "scores": [
             [[_short(value, view.digits) for value in row] for row in scores[: len(images), columns]]
             for view, scores in zip(metrics.values(), table.scores, strict=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 COLOURS = {"ink": "#010203", "quiet": "#020304", "line": "#030405", "accent": "#0b6e99", "second": "#c2571a"}
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
+    "text.parse_math": False,  # names may hold dollars
     "font.family": "sans-serif",
     "font.size": 9.0,
     "text.color": COLOURS["ink"],

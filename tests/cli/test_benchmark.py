@@ -83,6 +83,47 @@ def test_votes_are_compared(run, judged):
     assert "pair accuracy" in page_of(judged)
 
 
+def test_votes_that_are_not_used_are_counted_and_people_have_a_ceiling(run, judged):
+    names = sorted(path.name for path in (judged / "images").iterdir())
+    votes = [f"{names[4 * i]},{names[4 * i + 3]},9,1" for i in range(4)] + [f"{names[0]},{names[5]},2,2"]
+    (judged / "votes.csv").write_text("\n".join(["first,second,first_votes,second_votes", *votes]))
+    (judged / "images" / names[3]).write_text("no image")
+    code, out, _ = run(*arguments(judged, "--pyiqa", "ssim", "--votes", judged / "votes.csv"))
+    assert code == 1
+    found = summary_of(judged)["votes"]
+    assert found == {"pairs": 5, "used": 4, "undecided": 1, "two_afc_people": pytest.approx(0.8)}
+    for text in (out, page_of(judged)):
+        assert (
+            "4 of 5 pairs that people chose from are used" in text and "Without a majority, in 2AFC alone: 1." in text
+        )
+        assert "reaches a 2AFC of 0.800" in text
+    assert "2AFC" in out.splitlines()[1]
+
+
+def test_contents_are_drawn_for_votes_too(run, judged):
+    names = sorted(path.name for path in (judged / "images").iterdir())
+    votes = [f"{names[4 * i + a]},{names[4 * i + b]},9,1" for i in range(4) for a, b in ((0, 1), (1, 2), (2, 3))]
+    (judged / "votes.csv").write_text("\n".join(["first,second,first_votes,second_votes", *votes]))
+    call = ("--pyiqa", "piqe", "--votes", judged / "votes.csv")
+    run(*arguments(judged, *call))
+    assert None not in summary_of(judged)["metrics"]["piqe"]["votes"]["two_afc_interval"]
+    run(*arguments(judged, *call, "--resample", "content", "--out", judged / "again"))  # four contents, twelve pairs
+    assert summary_of(judged, "again")["metrics"]["piqe"]["votes"]["two_afc_interval"] == [None, None]
+
+
+def test_metrics_are_ranked_within_contents_too(run, judged):
+    _, out, _ = run(*arguments(judged, "--pyiqa", "ssim", "--pyiqa", "entropy"))
+    document = summary_of(judged)
+    ranks = {name: (found["rank"], found["rank_within"]) for name, found in document["metrics"].items()}
+    assert ranks == {"ssim": (1, 1), "entropy": (2, 2)}
+    (pair,) = document["pairs_within"]
+    within = [document["metrics"][name]["srcc_within"] for name in ("ssim", "entropy")]
+    assert pair["better"] == "ssim" and pair["difference"] == pytest.approx(within[0] - within[1])
+    page = page_of(judged)
+    assert "Within contents ssim is first." in page and "<th>rank within content</th>" in page
+    assert "rank within" in out.splitlines()[1] and "The rank within contents is by the same test" in out
+
+
 def test_every_figure_can_be_computed_from_the_table(run, judged):
     run(*arguments(judged, "--scorer", "ckdn-s", "--degraded", judged / "degraded", "--pyiqa", "gmsd"))
     document = summary_of(judged)
@@ -113,7 +154,7 @@ def test_too_few_contents_to_resample_give_no_p_value_and_no_interval(run, judge
     document = summary_of(judged)
     assert code == 0 and document["metrics"]["ssim"]["intervals"]["srcc"] == [None, None]
     assert [document["pairs"][0][key] for key in ("p", "p_adjusted", "low", "high", "better")] == [None] * 5
-    assert {found["rank"] for found in document["metrics"].values()} == {1}
+    assert {found[kind] for found in document["metrics"].values() for kind in ("rank", "rank_within")} == {1}
     page = page_of(judged)
     for text in (err, page):
         assert "1 content is too few to tell two metrics apart" in text

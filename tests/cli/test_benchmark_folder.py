@@ -10,7 +10,7 @@ import torch
 from judged_images import arguments, command, labels_of, scores_of
 
 from ir_quality_plugin.catalog import load_scorer
-from ir_quality_plugin.cli import benchmark
+from ir_quality_plugin.engine import benchmark_run
 
 pytest.importorskip("pyiqa")
 CLONE = Path(__file__).parents[2]
@@ -54,7 +54,7 @@ def test_weights_that_were_exchanged_under_one_name_are_another_run(run, judged)
 
 def test_another_version_is_another_run(run, judged, monkeypatch):
     assert run(*arguments(judged, "--pyiqa", "ssim"))[0] == 0
-    monkeypatch.setattr(benchmark, "__version__", "9.9")
+    monkeypatch.setattr(benchmark_run, "__version__", "9.9")
     code, _, err = run(*arguments(judged, "--pyiqa", "ssim"))
     assert code == 2 and "other options (version was" in err
 

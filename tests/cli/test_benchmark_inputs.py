@@ -118,7 +118,8 @@ def test_an_image_that_is_listed_twice_alike_is_counted_once(run, judged):
     assert len((judged / "again" / "scores.csv").read_text().splitlines()) == 17
     write_labels(judged, [*rows, [*rows[3][:2], rows[-1][2]]], ("image", "mos", "reference"))
     code, _, err = run(*arguments(judged, "--pyiqa", "ssim", "--out", judged / "third"))
-    assert code == 2 and f"lists {rows[3][0]} twice, with other scores, inputs or contents" in err
+    said = f"scores.csv, line 18: {rows[3][0]} is listed in line 5 already, with another score, input or content"
+    assert code == 2 and said in err
 
 
 def test_references_are_found_in_their_folder_by_the_labels_names(run, judged):

@@ -12,7 +12,6 @@ from PIL import Image
 
 import ir_quality_plugin as irq
 from ir_quality_plugin.data.images import read_image
-from ir_quality_plugin.data.results_folder import held
 
 
 @pytest.fixture
@@ -164,6 +163,32 @@ def test_a_method_without_any_score_is_listed(run, folders, tmp_path):
     assert code == 1 and "-  soft   no score" in printed
 
 
+def test_a_link_whose_file_is_gone_is_a_row_with_its_reason(run, folders, tmp_path):
+    (folders / "sharp" / "im_002.png").unlink()
+    (folders / "sharp" / "im_002.png").symlink_to(folders / "gone.png")
+    code, _, err = run("evaluate", *arguments(folders, tmp_path / "out"))
+    assert code == 1 and "1 of 8 files could not be scored" in err
+    assert "failed: im_002 of sharp" in err and "a link to nothing" in err
+
+
+def test_a_scale_that_no_file_has_is_refused_before_the_run_and_one_that_some_have_is_not(run, folders, tmp_path):
+    line = arguments(folders, tmp_path / "out", "--scale", "2")
+    code, _, err = run("evaluate", *line)
+    assert code == 2 and not (tmp_path / "out").exists()
+    assert "none of 8 restored images is 2 times its degraded one; im_000 of sharp is 64x64 and degraded 16x16" in err
+    Image.new("RGB", (32, 32)).save(folders / "soft" / "im_003_x4.png")
+    code, _, err = run("evaluate", *line)
+    assert code == 1 and "7 of 8 files could not be scored" in err
+
+
+def test_one_method_without_a_score_has_no_note_on_different_images(run, folders, tmp_path):
+    for path in (folders / "sharp").iterdir():
+        path.write_text("no image")
+    line = ["--restored", folders / "sharp", "--degraded", folders / "degraded", "--scorer", "ckdn-s"]
+    code, _, err = run("evaluate", *line, "--out", tmp_path / "out")
+    assert code == 1 and "scores of different images" not in err
+
+
 def test_a_broken_partner_fails_only_what_needs_it(run, folders, tmp_path):
     (folders / "degraded" / "im_002.png").write_text("no image")
     (folders / "degraded" / "im_003.png").unlink()
@@ -171,7 +196,7 @@ def test_a_broken_partner_fails_only_what_needs_it(run, folders, tmp_path):
     metrics = ("--scorer", "ckdn-s", "--pyiqa", "psnr", "--reference", folders / "reference")
     code, _, err = run("evaluate", *arguments(folders, tmp_path / "out", metrics=metrics))
     rows = rows_of(tmp_path / "out")
-    assert code == 1 and "2 of 8 files" in err and "unpaired: degraded/im_003" in err
+    assert code == 1 and "2 of 8 files" in err and "unpaired: im_003 (degraded): no file of it" in err
     assert all(row["score"] for row in rows if row["metric"] == "psnr")
     failed = {row["image"]: row["reason"] for row in rows if not row["score"]}
     assert "it is no image" in failed["im_002"]
@@ -204,6 +229,8 @@ def test_one_method_alone_is_described_without_comparisons(run, folders, tmp_pat
         (("--match", "x4"), "expected {image} once"),
         (("--device", "nowhere"), "--device nowhere"),
         (("--scale", "0"), "scale"),
+        (("--degraded", "elsewhere"), "--degraded was given 2 times; expected once"),
+        (("--match", "sharp={image}_x9"), "sharp: --match fits none of its 4 images, such as im_000.png"),
     ],
 )
 def test_a_wrong_call_says_what_was_expected_and_leaves_nothing_behind(run, folders, tmp_path, more, message):
@@ -211,38 +238,6 @@ def test_a_wrong_call_says_what_was_expected_and_leaves_nothing_behind(run, fold
     assert code == 2
     assert message in err
     assert not printed and not (tmp_path / "out").exists()
-
-
-def test_results_of_something_else_are_not_written_over(run, folders, tmp_path):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "scores.csv").write_text("image,mos\n")
-    code, _, err = run("evaluate", *arguments(folders, tmp_path / "out"))
-    assert code == 2 and "it holds results of something else (a scores.csv)" in err
-    assert (tmp_path / "out" / "scores.csv").read_text() == "image,mos\n"
-
-
-def test_a_changed_file_is_scored_again_and_no_other(run, tmp_path):
-    root, out = write_folders(tmp_path, images=3), tmp_path / "out"
-    assert run("evaluate", *arguments(root, out))[0] == 0
-    before = (out / "scores.csv").read_text().splitlines()
-    (root / "soft" / "im_001_x4.png").write_bytes((root / "sharp" / "im_001.png").read_bytes())
-    (out / ".summary.json.abc.unfinished").write_text("{")  # as a kill while writing leaves it
-    _, _, err = run("evaluate", *arguments(root, out))
-    assert not list(out.glob("*.unfinished"))
-    assert "5 of 6 files are scored already" in err
-    after = (out / "scores.csv").read_text().splitlines()
-    assert [line.split(",")[:2] for line in set(after) - set(before)] == [["im_001", "soft"]]
-
-
-def test_a_method_can_be_added_and_another_metric_cannot(run, tmp_path):
-    root, out = write_folders(tmp_path, images=3), tmp_path / "out"
-    run("evaluate", *arguments(root, out))
-    code, printed, err = run("evaluate", *arguments(root, out, "--restored", f"again={root / 'sharp'}"))
-    assert code == 0 and "6 of 9 files are scored already" in err and "again" in printed
-    more = {"metrics": ("--scorer", "ckdn-s=random")}
-    code, _, err = run("evaluate", *arguments(root, out, **more))
-    assert code == 2 and "a run with other options: metrics was ckdn-s and is ckdn-s (random)" in err
-    assert run("evaluate", *arguments(root, out, "--restart", **more))[0] == 0
 
 
 def test_a_missing_partner_is_a_row_that_is_listed_and_not_scored_again(run, folders, tmp_path):
@@ -263,13 +258,6 @@ def test_a_missing_partner_is_a_row_that_is_listed_and_not_scored_again(run, fol
     assert "8 of 8 files are scored already" in err
 
 
-def test_a_run_of_another_version_is_not_gone_on_with(run, folders, tmp_path, monkeypatch):
-    run("evaluate", *arguments(folders, tmp_path / "out"))
-    monkeypatch.setattr("ir_quality_plugin.evaluation.run.__version__", "9.9")
-    code, _, err = run("evaluate", *arguments(folders, tmp_path / "out"))
-    assert code == 2 and "and is 9.9" in err
-
-
 def test_too_little_memory_to_decode_an_image_is_said_and_the_others_are_scored(run, folders, tmp_path, monkeypatch):
     real = np.array
 
@@ -283,35 +271,3 @@ def test_too_little_memory_to_decode_an_image_is_said_and_the_others_are_scored(
     code, _, err = run("evaluate", *arguments(folders, tmp_path / "out"))
     assert code == 1 and "1 of 8 files could not be scored" in err
     assert "too little memory for its pixels; cut it into tiles" in err
-
-
-def test_a_file_that_is_replaced_while_it_is_scored_is_no_finished_row(run, folders, tmp_path, monkeypatch):
-    replaced, other = folders / "sharp" / "im_002.png", (folders / "soft" / "im_001_x4.png").read_bytes()
-
-    def read(path):
-        image = read_image(path)
-        if path == replaced:
-            path.write_bytes(other)
-        return image
-
-    with monkeypatch.context() as patch:
-        patch.setattr("ir_quality_plugin.evaluation.reading.read_image", read)
-        code, _, err = run("evaluate", *arguments(folders, tmp_path / "out"))
-    assert code == 1 and "1 of 8 files have no row" in err and "call it again" in err
-    code, _, err = run("evaluate", *arguments(folders, tmp_path / "out"))
-    assert code == 0 and "7 of 8 files are scored already" in err
-
-
-def test_a_second_run_at_once_is_refused(run, folders, tmp_path):
-    with held(tmp_path / "out", "evaluate"):
-        code, _, err = run("evaluate", *arguments(folders, tmp_path / "out"))
-    assert code == 2 and "another run is writing there" in err
-    assert not (tmp_path / "out" / "rows").exists()
-
-
-def test_added_folders_rename_no_image_and_score_nothing_twice(run, folders, tmp_path):
-    only = ["--restored", f"soft={folders / 'soft'}", "--scorer", "teacheriqa-s=random", "--out", tmp_path / "out"]
-    run("evaluate", *only)
-    more = ["--restored", f"sharp={folders / 'sharp'}", "--degraded", folders / "degraded"]
-    _, _, err = run("evaluate", *only, *more)
-    assert "4 of 8 files are scored already" in err

@@ -28,6 +28,21 @@ def test_every_command_has_help_with_an_example(run, command):
     assert f"Example: irq {command}".rstrip() in out
 
 
+@pytest.mark.parametrize(
+    ("line", "option"),
+    [
+        ("score a.png --scorer ckdn-s --scorer cvrkd-s", "--scorer"),
+        ("benchmark --labels a.csv --labels b.csv", "--labels"),
+        ("probe --images a --scorer ckdn-s --images b", "--images"),
+        ("weights verify --scorer ckdn-s --scorer ckdn-s a", "--scorer"),
+        ("degradations sheet a.png --out a.png --out b.png", "--out"),
+    ],
+)
+def test_an_option_that_is_given_once_is_refused_a_second_time(run, line, option):
+    code, out, err = run(*line.split())
+    assert (code, out) == (2, "") and f"{option} was given 2 times; expected once" in err
+
+
 def test_without_arguments_it_shows_where_to_start(run):
     code, out, _ = run()
     assert code == 0

@@ -53,6 +53,7 @@ def test_metrics_of_both_directions_are_driven_to_better_within_the_ball(run, re
     document = json.loads(printed)
     assert code == 0
     assert document == json.loads((out / "summary.json").read_text())
+    assert document["ladder_of"] == "reference" and "natural ranges" not in str(document["notes"])
     assert document["attack"] == {"epsilon_255": 3, "steps": 3, "step_255": 1.5, "starts": 2, "seed": 0}
     scorer = irq.load_scorer("ckdn-s")
     for row in csv.DictReader((out / "scores.csv").open()):
@@ -82,6 +83,8 @@ def test_the_page_holds_the_pictures_and_fetches_nothing(run, restored):
     assert "no degraded inputs were given" in printed
     document = json.loads((restored / "out" / "summary.json").read_text())
     assert document["metrics"]["ckdn-s"]["gain_interval"] is None  # of two images
+    assert document["ladder_of"] == "restored" and "natural ranges are of the restored images" in printed
+    assert "natural ranges are of the restored images" in page
 
 
 def test_a_probe_is_reproducible_and_more_room_gains_more(run, restored):
@@ -91,8 +94,13 @@ def test_a_probe_is_reproducible_and_more_room_gains_more(run, restored):
 
     first = gains("a", *QUICK)
     assert first == gains("b", *QUICK)
+    assert json.loads((restored / "a" / "summary.json").read_text())["metrics"]["ckdn-s"]["between_starts"] is not None
     wider = gains("c", "--steps", "6", "--starts", "1", "--side", "64", "--epsilon", "6", "--step-size", "1")
     assert all(wide > near for wide, near in zip(wider, first, strict=True))
+    alone = json.loads((restored / "c" / "summary.json").read_text())
+    assert alone["metrics"]["ckdn-s"]["between_starts"] is None  # of one start
+    cell = (restored / "c" / "report.html").read_text().split('data-label="between starts">')[1]
+    assert cell.startswith("\N{EN DASH}<")
 
 
 def test_metrics_that_are_not_differentiable_are_said_to_be_before_the_run(run, restored):
@@ -178,7 +186,7 @@ def test_images_without_a_partner_are_left_out_and_listed(run, restored):
     listed = {f"{one['folder']}/{one['file']}": one["reason"] for one in document["unpaired"]}
     assert listed == {
         "degraded/nobodys_lq_v2.png": "no method restored it",
-        f"reference/{first.stem}": "there is no reference file of it",
+        f"reference/{first.stem}": "no file of it",
     }
     page = (restored / "out" / "report.html").read_text()
     for name, reason in listed.items():

@@ -1,11 +1,15 @@
 """Files of several folders are paired by name, and what has no partner is listed."""
 
 import unicodedata
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ir_quality_plugin import UsageError
-from ir_quality_plugin.data.folders import image_name, pair_folders, patterns_of
+from ir_quality_plugin.data.folders import by_image, pair_folders, patterns_of
+from ir_quality_plugin.data.names import named, names_of
 
 
 @pytest.fixture
@@ -41,7 +45,8 @@ def folders(tmp_path):
     ],
 )
 def test_the_suffixes_of_the_field_are_no_part_of_a_name(stem, method, name):
-    assert image_name(stem, method) == name
+    names = names_of(stem, method)
+    assert names[0] == name and names[-1] == stem
 
 
 def test_methods_inputs_and_references_are_paired_whatever_the_suffix_and_order(folders):
@@ -73,19 +78,82 @@ def test_names_that_differ_only_by_a_suffix_within_a_folder_keep_it(folders):
     assert not pairing.unpaired
 
 
+@pytest.mark.parametrize(
+    ("named", "pairs"),
+    [
+        ({"lq": "a_x2.png b.png", "one": "a.png a_x2.png b.png"}, {"a_x2": "a_x2.png", "b": "b.png"}),
+        (
+            {"lq": "matrix3.png c.png", "one": "matrix2.png matrix3.png c.png"},
+            {"matrix3": "matrix3.png", "c": "c.png"},
+        ),
+        ({"lq": "im_x4.png", "one": "im_x2.png im_x4.png"}, {"im_x4": "im_x4.png"}),
+        ({"lq": "im_x2_SR.png", "one": "im_x2_one.png im_x4_one.png"}, {"im_x2": "im_x2_SR.png"}),
+        ({"lq": "im.png im_x4.png", "one": "im_SR.png im_x4_one.png"}, {"im_x4": "im_x4.png"}),
+        ({"lq": "a_one.png b.png", "one": "a_one.png b_one.png"}, {"a_one": "a_one.png", "b": "b.png"}),
+    ],
+)
+def test_no_name_is_given_to_two_images_nor_one_image_two_names(folders, named, pairs):
+    at = folders(**named)
+    for restored, degraded in (("one", "lq"), ("one", "one")):
+        pairing = pair_folders({"one": at[restored]}, at[degraded])
+        found = {image: path.name for image, path in pairing.files["degraded"].items()}
+        assert found == (pairs if degraded == "lq" else {image: p.name for image, p in pairing.files["one"].items()})
+
+
+def test_an_image_whose_short_name_is_taken_says_so(folders):
+    at = folders(lq="g0.png", one="g0.png g0_x4.png")
+    (unpaired,) = pair_folders({"one": at["one"]}, at["lq"]).unpaired
+    assert (unpaired.image, unpaired.reason) == (
+        "g0_x4",
+        "no file of it; g0.png and g0_x4.png of one share the name g0",
+    )
+
+
+STEMS = st.builds(
+    lambda stem, ends: stem + "".join(ends),
+    st.sampled_from(("a", "b", "matrix")),
+    st.lists(st.sampled_from(("_x2", "x3", "_SR", "_one", "_two")), max_size=3),
+)
+
+
+@given(st.fixed_dictionaries(dict.fromkeys(("one", "two", "degraded"), st.sets(STEMS, min_size=1, max_size=6))))
+def test_names_are_one_a_file_the_same_for_one_stem_and_whatever_the_order(stems):
+    chains = {
+        role: {Path(role, stem): names_of(stem, None if role == "degraded" else role) for stem in sorted(of)}
+        for role, of in stems.items()
+    }
+    names, _ = named(chains)
+    assert {role: set(of) for role, of in names.items()} == {role: set(of) for role, of in chains.items()}
+    assert all(name in chains[role][path] for role, of in names.items() for path, name in of.items())
+    assert all(len(set(of.values())) == len(of) for of in names.values())
+    of_stem = {}
+    for of in names.values():
+        for path, name in of.items():
+            of_stem.setdefault(path.name, set()).add(name)
+    assert all(len(found) == 1 for found in of_stem.values())
+    turned = {role: dict(reversed(of.items())) for role, of in reversed(chains.items())}
+    assert named(turned)[0] == names
+
+
 def test_every_unpaired_file_is_listed_with_its_reason(folders):
     at = folders(lq="a.png b.png d.png", gt="a.png e.png", one="a.png b.png", two="a.png c.png")
     pairing = pair_folders({"one": at["one"], "two": at["two"]}, at["lq"], at["gt"])
     assert pairing.images == ("a", "b", "c")
     assert {(one.folder, one.file, one.reason) for one in pairing.unpaired} == {
-        ("one", "c", "this method has no file of it"),
-        ("two", "b", "this method has no file of it"),
-        ("degraded", "c", "there is no degraded file of it"),
+        ("one", "c", "no file of it"),
+        ("two", "b", "no file of it"),
+        ("degraded", "c", "no file of it"),
         ("degraded", "d.png", "no method restored it"),
-        ("reference", "b", "there is no reference file of it"),
-        ("reference", "c", "there is no reference file of it"),
+        ("reference", "b", "no file of it"),
+        ("reference", "c", "no file of it"),
         ("reference", "e.png", "no method restored it"),
     }
+    assert by_image(pairing.unpaired) == [
+        {"image": "b", "reason": "no file of it", "files": {"two": None, "reference": None}},
+        {"image": "c", "reason": "no file of it", "files": {"one": None, "degraded": None, "reference": None}},
+        {"image": "d", "reason": "no method restored it", "files": {"degraded": "d.png"}},
+        {"image": "e", "reason": "no method restored it", "files": {"reference": "e.png"}},
+    ]
 
 
 def test_a_pattern_takes_the_rules_place_for_one_folder_or_all(folders):
@@ -114,6 +182,11 @@ def test_composed_and_decomposed_letters_are_one_name(tmp_path):
         ({"lq": "a.png", "one": "a.png"}, {"": "x4"}, r"expected \{image\} once"),
         ({"lq": "a.png", "one": "a.png"}, {"two": "{image}"}, "no folder is named 'two'"),
         ({"lq": "a.png", "one": "notes.txt"}, {}, "holds no image"),
+        (
+            {"lq": "a.png", "one": "a.png"},
+            {"one": "{image}_x9"},
+            r"one: --match fits none of its 1 images, such as a\.png",
+        ),
     ],
 )
 def test_what_cannot_be_paired_is_said(folders, named, match, message):
@@ -135,7 +208,7 @@ def test_a_method_that_shares_nothing_with_the_others_is_refused(folders):
 
 
 def test_a_pattern_may_hold_the_sign_that_parts_it_from_a_name():
-    given = ["{image}_s=3", "Ours={image}_e=9", "reference=gt_{image}"]
-    assert patterns_of(given) == {"": "{image}_s=3", "Ours": "{image}_e=9", "reference": "gt_{image}"}
+    entries = ["{image}_s=3", "Ours={image}_e=9", "reference=gt_{image}"]
+    assert patterns_of(entries) == {"": "{image}_s=3", "Ours": "{image}_e=9", "reference": "gt_{image}"}
     with pytest.raises(UsageError, match="the folder 'Ours' has the pattern"):
-        patterns_of([*given, "Ours={image}"])
+        patterns_of([*entries, "Ours={image}"])

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from ir_quality_plugin import ImageError, UsageError
-from ir_quality_plugin.data.images import list_images, pair_by_stem, read_image
+from ir_quality_plugin.data.images import declared_size, list_images, pair_by_stem, read_image
 
 PIXELS = np.random.RandomState(0).randint(0, 256, (20, 30, 3), dtype=np.uint8)
 EXPECTED = torch.from_numpy(PIXELS).permute(2, 0, 1) / 255
@@ -188,6 +188,18 @@ def test_a_folder_lists_its_images_sorted(folders):
     (folders / "empty").mkdir()
     with pytest.raises(UsageError, match="holds no image"):
         list_images(folders / "empty")
+
+
+def test_a_link_whose_file_is_gone_is_listed_and_says_so(folders):
+    (folders / "c.png").symlink_to(folders / "gone.png")
+    (folders / "d.png").symlink_to(folders / "d.png")
+    (folders / "e.png").mkdir()
+    listed = list_images(folders)
+    assert [path.name for path in listed] == ["a.jpg", "b.png", "c.png", "d.png"]
+    for path in listed[2:]:
+        with pytest.raises(ImageError, match="there is a link to nothing"):
+            read_image(path)
+        assert declared_size(path) == (0, 0)
 
 
 def test_pairs_are_found_by_stem(folders):

@@ -184,15 +184,15 @@ def test_a_plain_csv_is_read_with_whatever_columns_it_has(tmp_path):
     [
         ("image,score\na.png,1\n", "has no column 'mos'"),
         ("file,mos\na.png,1\n", "has no column 'image'"),
-        ("image,mos\na.png,good\n", "a.png: 'good' is no score"),
+        ("image,mos\na.png,good\n", "scores.csv, line 2, a.png: 'good' is no score"),
         ("image,mos\na.png,nan\n", "a.png: 'nan' is no score; expected a finite number"),
         ("image,mos\na.png,inf\n", "expected a finite number"),
         ("image,mos,dmos\na.png,1,2\n", "has the columns mos and dmos; expected one"),
         ("image,mos\n,1\n", "line 2: no image is named"),
-        ("image,mos\na.png,1\na.png,2\n", "a.png is listed with the scores 1.0 and 2.0"),
+        ("image,mos\na.png,1\na.png,2\n", "scores.csv, line 3: a.png is listed with the scores 1.0 and 2.0"),
         ("image,mos\na.png\n", "line 2: more or fewer fields"),
         ("image,mos\n", "expected image,mos and at least one row"),
-        ("image,mos\ngone.png,1\n", "none of the 1 listed images is there"),
+        ("image,mos\ngone.png,1\n", "^scores.csv: none of the 1 listed images is there"),
     ],
 )
 def test_a_csv_that_is_wrong_is_named(tmp_path, text, message):

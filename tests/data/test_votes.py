@@ -1,5 +1,6 @@
 """Reading forced choices: images by path or name, and what is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,12 @@ def test_images_are_found_by_as_much_of_the_path_as_is_needed(tmp_path):
 def test_what_cannot_be_a_vote_is_refused(tmp_path, line, message):
     with pytest.raises(irq.UsageError, match=message):
         read(tmp_path, line + "\n")
+
+
+def test_an_image_that_is_kept_apart_is_no_unknown_one(tmp_path):
+    (tmp_path / "votes.csv").write_text("first,second,first_votes,second_votes\ngone.png,two.png,3,1\n")
+    table = replace(TABLE, missing=(Row(Path("/set/gone.png"), 0.0, "a"),))
+    assert read_votes(tmp_path / "votes.csv", table)[0].first == Path("/set/gone.png")
 
 
 def test_other_columns_are_refused(tmp_path):

@@ -64,11 +64,36 @@ def test_a_metric_without_gradient_is_refused():
         def _score(self, restored, guide):
             return restored.detach().mean(dim=(1, 2, 3))
 
-    for metric, message in ((Constant(), "has no gradient here"), (Detached(), "not differentiable")):
+    class Overwritten(Brightness):
+        """Changes in place what its gradient needs, as some of pyiqa's do."""
+
+        def _score(self, restored, guide):
+            bent = restored.sigmoid()
+            score = bent.mean(dim=(1, 2, 3))
+            bent.mul_(2)
+            return score
+
+    for metric, message in (
+        (Constant(), "has no gradient here"),
+        (Detached(), "not differentiable"),
+        (Overwritten(), "not differentiable: .*inplace"),
+    ):
         assert not has_gradient(metric, Images(PICTURE), Attack())
         with pytest.raises(irq.ImageError, match=message):
             ascend(metric, Images(PICTURE), Attack(steps=2))
     assert has_gradient(Brightness(), Images(PICTURE), Attack())
+
+
+def test_a_metric_that_changes_its_image_in_place_is_climbed_and_spoils_nothing():
+    class Careless(Brightness):
+        def _score(self, restored, guide):
+            return restored.mul_(255).mean(dim=(1, 2, 3))
+
+    before = PICTURE.clone()
+    found = probe({"careless": Careless(), "bright": Brightness()}, Images(PICTURE), Attack(steps=4))
+    assert torch.equal(PICTURE, before) and has_gradient(Careless(), Images(PICTURE), Attack())
+    assert found["careless"].finding.gain == pytest.approx(found["bright"].finding.gain, rel=1e-3)
+    torch.testing.assert_close(found["careless"].picture, found["bright"].picture)
 
 
 class Odd(Brightness):

@@ -65,5 +65,5 @@ def test_a_file_that_is_replaced_while_it_is_read_keeps_the_stamp_of_the_one_tha
 
     monkeypatch.setattr(reading, "read_image", read)
     (_, _, stamped), *_ = reading.read_ahead(items[:1], ["restored"], workers=1)
-    assert stamped[0][2][0] == len("old")
+    assert stamped[0][-1][0] == len("old")
     assert stamped != stamp(items[0], ["restored"])

@@ -17,7 +17,7 @@ add, rows = RowWriter.add, []
 def dying(self, row):
     rows.append(row)
     if len(rows) == {row}:
-        self._file.write('{{"image": "im_0')
+        self._file.write(b'12345678 {{"image": "im_0')
         self._file.flush()
         os.kill(os.getpid(), signal.SIGKILL)
     add(self, row)
@@ -47,7 +47,7 @@ def launch(line, code=0):
 
 
 def outputs(out):
-    return [(out / name).read_bytes() for name in ("scores.csv", "summary.json")]
+    return [(out / name).read_bytes() for name in ("scores.csv", "summary.json", "report.html")]
 
 
 def rows_of(out):

@@ -1,10 +1,13 @@
 """The log keeps complete rows whatever cut the run off, and refuses another run's."""
 
 import json
+from datetime import date
+from types import SimpleNamespace
 
 import pytest
 
 from ir_quality_plugin import CheckpointError, UsageError
+from ir_quality_plugin.evaluation import row_log
 from ir_quality_plugin.evaluation.row_log import RowLog
 
 
@@ -58,5 +61,39 @@ def test_a_restart_that_was_killed_half_way_leaves_no_row_of_other_options(log):
 
 def test_a_damaged_header_says_how_to_go_on(log):
     log.header.write_text("{")
+    with pytest.raises(CheckpointError, match=r"run\.json is damaged.*--restart"):
+        log.prepare(restart=False)
+
+
+def test_a_line_with_a_damaged_byte_is_no_row_and_harms_no_other(log):
+    with log.writer(1, 0) as rows:
+        for image in "abc":
+            rows.add({"image": image, "scores": {"m": 0.125}})
+    (path,) = log.folder.glob("*.jsonl")
+    whole = path.read_bytes()
+    for place in range(whole.index(b"\n") + 1, whole.rindex(b"\n", 0, -1)):
+        for byte in (0xFF, ord("7"), ord("}")):
+            damaged = whole[:place] + bytes([byte]) + whole[place + 1 :]
+            path.write_bytes(damaged)
+            found = [(row["image"], row["scores"]) for row in log.read()]
+            assert found == [(image, {"m": 0.125}) for image in ("abc" if damaged == whole else "ac")]
+
+
+def test_what_is_sound_json_and_no_row_of_ours_is_passed_over(log):
+    (log.folder / "0001-0000.jsonl").write_text('{"image": "a"}\n[]\n\n{}\n')
+    assert list(log.read()) == []
+
+
+def test_the_day_of_the_beginning_is_kept_until_a_restart(log, monkeypatch):
+    first = log.began()
+    monkeypatch.setattr(row_log, "date", SimpleNamespace(today=lambda: date(2099, 1, 2)))
+    log.prepare(restart=False)
+    assert log.began() == first == date.today().isoformat()
+    log.prepare(restart=True)
+    assert log.began() == "2099-01-02"
+
+
+def test_a_header_that_is_no_mapping_says_how_to_go_on(log):
+    log.header.write_text("[1]")
     with pytest.raises(CheckpointError, match=r"run\.json is damaged.*--restart"):
         log.prepare(restart=False)

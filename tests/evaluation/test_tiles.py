@@ -40,9 +40,12 @@ def test_psnr_by_tiles_is_that_of_the_whole_image():
     def psnr(restored, guide):
         return -10 * (restored - guide).square().mean().log10().item()
 
-    by_tiles = score_by_tiles(Called(psnr, "reference", combine="squared error"), image, clean, tiles_of(301, 300, 128))
-    assert by_tiles == pytest.approx(psnr(image, clean))
-    assert score_by_tiles(Called(psnr, "reference"), image, clean, tiles_of(301, 300, 128)) != pytest.approx(by_tiles)
+    def by_tiles(**combined):
+        metric = Called(psnr, "reference", aligned=True, **combined)
+        return score_by_tiles(metric, image, clean, tiles_of(301, 300, 128))
+
+    assert by_tiles(combine="squared error") == pytest.approx(psnr(image, clean))
+    assert by_tiles() != pytest.approx(psnr(image, clean))
 
 
 @pytest.mark.parametrize("factor", [1, 4])
@@ -57,6 +60,14 @@ def test_a_tile_is_judged_against_the_same_place_of_the_degraded_image(factor):
     tiles = tiles_of(*image.shape[-2:], 64, factor)
     assert len(tiles) > 1
     assert score_by_tiles(Called(call, "degraded"), image, small, tiles) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("aligned", "seen"), [(True, (1, 3, 150, 150)), (False, (1, 3, 300, 300))])
+def test_any_clean_image_is_seen_whole_although_its_size_would_do_for_a_cut(aligned, seen):
+    shapes = set()
+    guided = Called(lambda restored, guide: shapes.add(tuple(guide.shape)) or 0.5, "reference", aligned=aligned)
+    score_by_tiles(guided, torch.rand(1, 3, 300, 300), torch.rand(1, 3, 300, 300), tiles_of(300, 300, 150))
+    assert shapes == {seen}
 
 
 def test_a_guide_of_another_size_is_seen_whole_by_every_tile():

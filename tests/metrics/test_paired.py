@@ -8,6 +8,7 @@ from scipy import stats
 from scipy.stats import ttest_rel
 
 from ir_quality_plugin import UsageError
+from ir_quality_plugin.metrics import intervals
 from ir_quality_plugin.metrics.paired import (
     agreement_of_metrics,
     bootstrap_means,
@@ -40,6 +41,18 @@ def test_missing_scores_leave_their_column_alone(draw):
     assert bounds[0] == pytest.approx(bootstrap_means(values)[0])
     assert bounds[1] == pytest.approx(bootstrap_means(values[:40, 1:])[0])
     assert np.isnan(bootstrap_means(np.full((5, 1), np.nan))).all()
+
+
+def test_columns_of_as_many_images_are_drawn_once_each_from_its_own(monkeypatch, draw):
+    values = draw.normal(size=(60, 6))
+    np.fill_diagonal(values, np.nan)
+    values[40:, 5] = np.nan
+    calls, real = [], intervals._resampled_means
+    monkeypatch.setattr(intervals, "_resampled_means", lambda own, *more: calls.append(own.shape) or real(own, *more))
+    bounds = bootstrap_means(values)
+    assert calls == [(39, 1), (59, 5)]
+    alone = [bootstrap_means(column[np.isfinite(column), None])[0] for column in values.T]
+    assert bounds == pytest.approx(np.array(alone))
 
 
 def test_images_that_nobody_has_a_score_of_move_nothing(draw):
@@ -154,6 +167,14 @@ def test_agreement_of_many_methods_takes_the_memory_of_some_images(monkeypatch, 
     used = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert used < 10 * scores.nbytes  # 60 times, with all pairs of methods at once
+
+
+def test_a_metric_without_any_score_agrees_with_nothing_not_even_itself(draw):
+    scores = draw.normal(size=(2, 8, 3))
+    scores[1] = np.nan
+    overall, within = agreement_of_metrics(scores)
+    for found in (overall, within):
+        assert found[0, 0] == 1 and np.isnan(found[[0, 1, 1], [1, 0, 1]]).all()
 
 
 def test_a_constant_metric_and_a_single_method_have_no_agreement(draw):

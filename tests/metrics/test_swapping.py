@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 import ir_quality_plugin as irq
-from ir_quality_plugin.metrics.correlation import srcc
+from ir_quality_plugin.metrics.correlation import srcc, within_contents
 from ir_quality_plugin.metrics.multiplicity import holm, ranks_of
 from ir_quality_plugin.metrics.swapping import swap_test, verdict
 
@@ -80,6 +80,52 @@ def test_few_contents_show_nothing_however_many_images_they_have(contents):
     scores = {"good": mos, "bad": np.random.default_rng(0).normal(size=40)}
     (pair,) = swap_test(scores, mos, contents, "content")
     assert pair.p >= 0.5 ** (len(set(contents)) - 1) and pair.better is None
+
+
+def within(contents, images, seed, gap=0.0):
+    """Contents that differ more than their images: over all images, the metrics' errors by content decide."""
+    draw = np.random.default_rng(seed)
+    names = np.repeat(np.arange(contents), images)
+    mos, one, other = draw.normal(size=(3, len(names)))
+    shifts = 3 * draw.normal(size=(2, contents))
+    scores = {"one": mos + 0.7 * one + shifts[0][names], "other": mos + (0.7 + gap) * other + shifts[1][names]}
+    return scores, mos, [str(name) for name in names]
+
+
+@pytest.mark.parametrize("unit", ["image", "content"])
+def test_the_difference_within_is_that_of_the_means_within_contents(unit):
+    scores, mos, contents = within(5, 6, 0)
+    mos[6:12] = 0  # people judge these all alike,
+    contents[-5:] = list("abcde")  # one image is no content, nor are these
+    scores["one"][:6] = 0  # the metric orders nothing here, which is 0
+    (pair,) = swap_test(scores, mos, contents, unit, within=True)
+    one, other = (within_contents(values, mos, contents).mean() for values in scores.values())
+    assert pair.difference == pytest.approx(one - other)
+
+
+def test_whole_contents_swapped_within_are_the_signs_of_their_differences():
+    scores, mos, contents = within(7, 5, 3, gap=1.0)
+    gaps = np.subtract(*(within_contents(values, mos, contents) for values in scores.values()))
+    signs = 1 - 2 * (np.arange(2**7)[:, None] >> np.arange(7) & 1)
+    share = np.mean(np.abs((signs * gaps).mean(axis=1)) >= abs(gaps.mean()) - 1e-9)
+    assert swap_test(scores, mos, contents, "content", within=True)[0].p == pytest.approx(share)
+
+
+def test_chance_within_contents_is_called_a_difference_no_more_often_than_it_says():
+    wrong = sum(swap_test(*within(6, 5, seed), within=True)[0].better is not None for seed in range(200))
+    assert stats.binomtest(wrong, 200, 0.05, "greater").pvalue > 0.001
+
+
+def test_what_shifts_whole_contents_hides_a_difference_over_all_that_is_seen_within():
+    made = [within(8, 8, seed, gap=2.0) for seed in range(20)]
+    seen = {kind: sum(swap_test(*of, within=kind)[0].better == "one" for of in made) for kind in (False, True)}
+    assert seen[True] > 15 > 5 > seen[False]
+
+
+def test_images_that_are_no_content_have_no_test_within():
+    scores, mos, contents = made(20)
+    (pair,) = swap_test(scores, mos, contents, within=True)
+    assert np.isnan([pair.difference, pair.p, pair.p_adjusted]).all() and pair.better is None
 
 
 def test_too_few_is_said_with_what_it_takes():

@@ -44,6 +44,27 @@ def test_the_interval_of_the_accuracy_is_wilsons_and_has_a_width_where_all_is_ri
     assert tied.accuracy_interval[0] == stats.binomtest(1, 2).proportion_ci(method="wilson").low
 
 
+def test_whole_contents_are_drawn_where_they_are_given():
+    # Within a content all pairs go one way: eighty pairs of eight contents are no eighty witnesses.
+    contents = np.repeat([f"content {index}" for index in range(8)], 10)
+    first = np.repeat([1.0, 1, 1, 1, 1, 1, -1, -1], 10)
+    pairs, drawn = (vote_agreement(first, np.zeros(80), np.full(80, 0.9), contents=of) for of in (None, contents))
+    assert pairs.accuracy == drawn.accuracy == 0.75 and pairs.two_afc == drawn.two_afc
+    for kind in ("accuracy_interval", "two_afc_interval"):
+        assert np.ptp(getattr(drawn, kind)) > 2 * np.ptp(getattr(pairs, kind))
+
+
+def test_contents_that_all_agree_have_wilsons_interval_of_their_number_and_few_have_none():
+    shares, contents = np.full(80, 0.9), np.repeat(np.arange(8), 10)
+    one_way = vote_agreement(np.ones(80), np.zeros(80), shares, contents=contents)
+    wilson = stats.binomtest(8, 8).proportion_ci(method="wilson")
+    assert one_way.accuracy_interval == (wilson.low, wilson.high)
+    few = vote_agreement(np.arange(80.0), np.full(80, 40.0), shares, contents=contents % 5)
+    assert np.isnan(few.accuracy_interval).all() and np.isnan(few.two_afc_interval).all()
+    tied = vote_agreement(np.ones(8), np.zeros(8), np.full(8, 0.5), contents=np.arange(8))
+    assert np.isnan(tied.accuracy_interval).all()
+
+
 def test_few_pairs_have_no_interval_of_no_width():
     found = vote_agreement(np.ones(1), np.zeros(1), np.full(1, 0.9))
     assert np.isnan(found.two_afc_interval).all() and np.ptp(found.accuracy_interval) > 0.5

@@ -3,8 +3,8 @@
 import html
 import json
 import re
-import shutil
 import subprocess
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,6 @@ from ir_quality_plugin.report import cases
 from ir_quality_plugin.report.cases import Case, choose_cases, shoot, window_of
 from ir_quality_plugin.report.evaluation import best_first, write_report
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 METHODS = ("first", "second", "a<b>&c")
 NAMES = {"up": True, "down": False}
 
@@ -51,13 +50,14 @@ def write(folder, images=30, methods=METHODS, spoil=lambda table: None):
     paths = pictures(folder)
     files = {method: dict.fromkeys(names, paths[index]) for index, method in enumerate(methods)}
     files["degraded"] = dict.fromkeys(names, paths[3])
-    pairing = Pairing(names, methods, files, (Unpaired("second", "lost.png", "no method restored it"),))
+    pairing = Pairing(names, methods, files, (Unpaired("second", "lost.png", "no method restored it", "lost"),))
     about = {"kind": "pyiqa", "version": "0.1", "range": ""}
     metrics = [Called(name=name, higher_is_better=higher, about=about) for name, higher in NAMES.items()]
     small = thumbnail(torch.rand(3, 90, 120))
-    found = Evaluated(table, metrics, {4: images}, 0, dict.fromkeys(names, small))
+    failed = {image for _, image, _ in table.reasons}
+    found = Evaluated(table, metrics, {4: images}, 0, {name: small for name in names if name not in failed})
     summary = summarise(found, pairing, {"degraded": Path("/long" * 40)}, None)
-    return write_report(folder / "report.html", summary, table, pairing, found.thumbnails), table
+    return write_report(folder / "report.html", summary, table, pairing, found.thumbnails, "2026-01-02"), table
 
 
 def text_of(page):
@@ -74,7 +74,7 @@ def test_the_page_says_who_is_first_by_how_much_and_how_surely(tmp_path):
     gain = (table.scores[0, :, 0] - table.scores[0, :, 1]).mean()
     assert f"first is first: ahead of second by +{gain:.3f}" in text
     assert "of 30 images" in text and "95 % interval" in text
-    assert "lost.png, no method restored it" in text
+    assert "lost (second): no method restored it" in text
 
 
 def test_the_ranking_has_intervals_and_says_that_paired_differences_decide(tmp_path):
@@ -144,6 +144,33 @@ def test_a_failure_is_listed_once_with_its_metrics(tmp_path):
     assert "image_0004 of second (up): too small" in text
 
 
+def test_the_page_has_the_day_of_the_run_and_no_other(tmp_path):
+    text = text_of(write(tmp_path)[0])
+    assert "begun 2026-01-02" in text and date.today().isoformat() not in text
+
+
+def test_the_ranking_counts_the_images_of_a_mean_where_some_are_missing(tmp_path):
+    def spoil(table):
+        table.scores[0, 3:5, 1] = np.nan
+
+    text = text_of(write(tmp_path, spoil=spoil)[0])
+    ranking = text[text.index("Ranking method") : text.index("Means over")]
+    assert ranking.count("28 images") == 1 and ranking.count("images") == 1
+
+
+def test_a_method_that_is_nowhere_clearly_behind_is_said_to_be(tmp_path):
+    def spoil(table):
+        table.scores[0, :, 0] = table.scores[0].max() + 1
+        table.scores[1, :, 0] = table.scores[1].min() - 1
+
+    page, table = write(tmp_path, spoil=spoil)
+    text = text_of(page)
+    assert "Nowhere clearly behind: first." in text and "less than 0.2 sd is not shown" in text
+    table.scores[:, :, 1] = table.scores[:, :, 0] + 0.001
+    _, worst = choose_cases(table, list(NAMES.values()))
+    assert {case.about for case in worst} == {"a<b>&c"}
+
+
 def test_the_images_to_look_at_are_those_with_the_largest_differences(tmp_path):
     def spoil(table):
         table.scores[0, 7, 1] -= 30
@@ -205,6 +232,15 @@ const wait = (milliseconds) => new Promise((done) => setTimeout(done, millisecon
   list.dispatchEvent(new Event("scroll"));
   await wait(100);
   found.more = list.querySelectorAll("tbody tr").length;
+  found.pictures = [...list.querySelectorAll("tbody tr")].slice(0, 5).map((row) => row.querySelectorAll("img").length);
+  found.reason = list.querySelectorAll("tbody tr")[3].cells[0].innerText;
+  const table = document.querySelector("#ranking ~ .scroll"), cell = table.querySelector("tbody td");
+  table.scrollLeft = 200;
+  found.held = cell.getBoundingClientRect().left - table.getBoundingClientRect().left;
+  const corner = list.querySelector("tbody td");
+  list.scrollLeft = 200;
+  found.name_held = corner.getBoundingClientRect().left - list.getBoundingClientRect().left;
+  list.scrollLeft = 0;
   document.getElementById("find").value = "0012";
   document.getElementById("find").dispatchEvent(new Event("input"));
   found.filtered = [...list.querySelectorAll("tbody tr")].map((row) => row.cells[0].innerText.trim());
@@ -241,16 +277,20 @@ document.addEventListener("securitypolicyviolation", (event) => { refused.push(e
 
 @pytest.fixture(scope="module")
 def large_page(tmp_path_factory):
-    return write(tmp_path_factory.mktemp("page"), images=1000)
+    def spoil(table):
+        table.scores[:, 3] = np.nan
+        table.reasons.update({(name, "image_0003", method): "it is damaged" for name in NAMES for method in METHODS})
+
+    return write(tmp_path_factory.mktemp("page"), images=1000, spoil=spoil)
 
 
-def look(page, width, dark=False):
+def look(browser, page, width, dark=False):
     """Open a page in a frame of a width, use it, and tell what was found."""
     folder = page.parent
     probed = page.read_text().replace("<head>", GUARD, 1).replace("</body>", PROBE + "</body>")
     (folder / "probed.html").write_text(probed)
     (folder / "frame.html").write_text(FRAME.format(width=width))
-    line = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'browser'}"]
+    line = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'browser'}"]
     line += [f"--blink-settings=preferredColorScheme={0 if dark else 1}", "--virtual-time-budget=8000", "--dump-dom"]
     done = subprocess.run([*line, f"file://{folder / 'frame.html'}"], capture_output=True, text=True, timeout=120)
     found = re.search(r"<pre>(\{.*\})</pre>", done.stdout, flags=re.S)
@@ -259,17 +299,18 @@ def look(page, width, dark=False):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(BROWSER is None, reason="needs chromium: apt-get install chromium")
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (360, True)])
-def test_a_page_of_a_thousand_images_works_in_a_browser(large_page, width, dark):
+def test_a_page_of_a_thousand_images_works_in_a_browser(large_page, browser, width, dark):
     page, table = large_page
-    found = look(page, width, dark)
+    found = look(browser, page, width, dark)
     assert found["errors"] == []
     assert 0 < found["opened"] < 1000  # milliseconds
     assert found["fetched"] == [] and found["refused"] == ["https://nowhere.invalid/picture.png"]
     assert found["rows"] == 60 and found["more"] == 120  # drawn as it is scrolled
     assert found["filtered"] == ["image_0012"]
-    column = table.scores[0]
+    assert found["pictures"] == [1, 1, 1, 0, 1] and "it is damaged" in found["reason"]
+    assert 0 <= found["held"] < 2 and 0 <= found["name_held"] < 2
+    column = np.nan_to_num(table.scores[0], nan=table.scores[0, 0, 0])
     by_name = dict(zip(("first", "second", "a<b>&c"), column.T, strict=True))
     best = {f"{scores.max():.2f}" for scores in by_name.values()}
     assert found["best"] in best and float(found["worst"]) < float(found["best"])

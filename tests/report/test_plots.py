@@ -25,6 +25,16 @@ def test_a_plot_is_well_formed_and_takes_the_pages_colours_and_width():
     assert "a &lt;metric&gt; &amp; more" in scatter(20)
 
 
+def test_names_with_dollars_stand_as_they_are():
+    name = "net $x_1$ \\ $"
+    scores = np.linspace(0, 1, 20)
+    for plot in (
+        interval_plot([name], [0.1], [(0, 0.2)], name),
+        scatter_plot(scores, scores, scores, name, (name, "opinion")),
+    ):
+        assert plot.count(name) >= 2
+
+
 def test_the_same_data_make_the_same_plot():
     assert scatter(50) == scatter(50)
 

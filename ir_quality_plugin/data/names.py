@@ -1,0 +1,87 @@
+"""What image a file is of, by its name: the stem without what the field appends, as far as that tells files apart."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from pathlib import Path
+
+# What networks and data sets append to a stem: baboonx4, baboon_x4, baboon_out, baboon_SR.
+WORDS = ("out", "output", "restored", "sr", "hr", "lr", "lq", "gt")
+SUFFIX = re.compile(rf"([-_]?x(2|3|4|8|16)|[-_]({'|'.join(WORDS)}))$", re.IGNORECASE)
+RULE = "the same stem, or the same without _x4, x4 (2, 3, 4, 8, 16), " + ", ".join(f"_{word}" for word in WORDS)
+
+
+def names_of(stem: str, method: str | None = None) -> list[str]:
+    """The names that a file may have: its stem without the suffixes of `RULE` and `_METHOD`, and with more and more.
+
+    Args:
+        stem: of the file's name.
+        method: whose folder it lies in.
+
+    Returns:
+        The shortest first, the stem itself last.
+    """
+    names = [unicodedata.normalize("NFC", stem)]
+    own = re.compile(rf"[-_]{re.escape(method)}$", re.IGNORECASE) if method else None
+    while True:
+        shorter = SUFFIX.sub("", names[0])
+        shorter = own.sub("", names[0]) if own and shorter == names[0] else shorter
+        if shorter in ("", names[0]):
+            return names
+        names.insert(0, shorter)
+
+
+def named(chains: Mapping[str, Mapping[Path, list[str]]]) -> tuple[dict[str, dict[Path, str]], dict[str, str]]:
+    """Give every file the first of its names that is not given up.
+
+    A name is given up, in all folders, where two files of one folder would share it, or where files of one stem would
+    be parted by it.
+
+    Args:
+        chains: by folder and file, the names that it may have; the last one it takes in any case.
+
+    Returns:
+        Name by folder and file; and, by name that was given up, the reason.
+    """
+    given_up: dict[str, str] = {}
+    while True:
+        names = {
+            role: {
+                path: next((name for name in chain if name not in given_up), chain[-1]) for path, chain in of.items()
+            }
+            for role, of in chains.items()
+        }
+        found = {**_shared(names), **_parted(names, chains)}
+        if found.keys() <= given_up.keys():
+            break
+        given_up = {**found, **given_up}
+    return names, given_up
+
+
+def _shared(names: Mapping[str, Mapping[Path, str]]) -> dict[str, str]:
+    """The names that several files of one folder have."""
+    found: dict[str, str] = {}
+    for role, of in names.items():
+        files: dict[str, list[str]] = {}
+        for path, name in of.items():
+            files.setdefault(name, []).append(path.name)
+        found |= {
+            name: f"{' and '.join(twins)} of {role} share the name {name}" for name, twins in files.items() if twins[1:]
+        }
+    return found
+
+
+def _parted(names: Mapping[str, Mapping[Path, str]], chains: Mapping[str, Mapping[Path, list[str]]]) -> dict[str, str]:
+    """The names that part files of one stem, as `_METHOD` does where another folder has the same file."""
+    by_stem: dict[str, set[str]] = {}
+    for role, of in names.items():
+        for path, name in of.items():
+            by_stem.setdefault(chains[role][path][-1], set()).add(name)
+    return {
+        name: f"{stem} is the name of files in several folders"
+        for stem, found in by_stem.items()
+        if len(found) > 1
+        for name in found - {stem}
+    }
