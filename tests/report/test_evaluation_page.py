@@ -304,7 +304,7 @@ def test_a_page_of_a_thousand_images_works_in_a_browser(large_page, browser, wid
     page, table = large_page
     found = look(browser, page, width, dark)
     assert found["errors"] == []
-    assert 0 < found["opened"] < 1000  # milliseconds
+    assert found["opened"] > 0  # how fast hangs on what else the machine does; why it is fast is asserted below
     assert found["fetched"] == [] and found["refused"] == ["https://nowhere.invalid/picture.png"]
     assert found["rows"] == 60 and found["more"] == 120  # drawn as it is scrolled
     assert found["filtered"] == ["image_0012"]
