@@ -61,7 +61,7 @@ def test_rows_that_are_alike_are_one_however_their_path_is_written(tmp_path):
     )
     found = without_repeats(table)
     assert len(found.rows) == 2 and "1 of 3 rows repeat an image" in found.notes[0]
-    with pytest.raises(irq.UsageError, match=r"lists one.png twice"):
+    with pytest.raises(irq.UsageError, match=r"one.png is listed already with another score"):
         without_repeats(judged(("one.png", None), ("one.png", "gt.png")))
 
 
