@@ -15,18 +15,16 @@ keeps large tensors from going back to the system after each operation: half of 
 import argparse
 import csv
 import dataclasses
-import platform
 import runpy
-import subprocess
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
+from provenance import provenance
 from torch.nn.functional import interpolate
 from tqdm import tqdm
 
@@ -200,28 +198,6 @@ def with_each_other(table: LabelTable, uses: list[Use], pyiqa: Collection[str]) 
     }
 
 
-def circumstances() -> dict:
-    """Date, hardware and commit."""
-    changed = " with changes" if _git("status", "--porcelain") else ""
-    cpu = next((line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")), platform.machine())
-    return {
-        "date": str(date.today()),
-        "commit": _git("rev-parse", "--short", "HEAD") + changed,
-        "hardware": f"{cpu}, {torch.get_num_threads()} thread",
-        "torch": torch.__version__,
-    }
-
-
-def _git(*words: str) -> str:
-    call = ["git", "-C", str(Path(__file__).parents[1]), *words]
-    return subprocess.run(call, capture_output=True, text=True).stdout.strip()
-
-
-def _cpuinfo() -> list[str]:
-    path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.exists() else []
-
-
 def table_of(document: dict) -> list[str]:
     """Markdown of one set's agreement."""
     compared = document["compared"]
@@ -261,6 +237,7 @@ def page_of(document: dict) -> list[str]:
         "# Agreement with people, and of metrics with each other",
         "",
         f"`python benchmarks/agreement.py`, {document['date']}, commit {document['commit']}, {document['hardware']}, "
+        f"{document['threads']} threads, "
         f"torch {document['torch']}. Signs follow the metrics' declared directions. Intervals: 1000 bootstrap "
         "resamples of images, 95 %, in brackets.",
         "",
@@ -301,7 +278,7 @@ def main() -> None:
     cards = [card for card in list_scorers() if find_weights(card.name)]
     uses = uses_of(cards, given.data / ANOTHER)
     part_of, scenes = SHIPPED["part_of"], SHIPPED["SCENES"]
-    document: dict = {**circumstances(), "weights": {card.name: card.origin for card in cards}, "people": []}
+    document: dict = {**provenance(), "weights": {card.name: card.origin for card in cards}, "people": []}
     cross = restorations(given.data).only(lambda row: part_of(row.content) != "train")
     document["cross"] = with_each_other(cross, uses, pyiqa)
     write(document, given.out)

@@ -5,17 +5,14 @@ python benchmarks/evaluation.py --out benchmarks/results/evaluation.json
 
 import argparse
 import json
-import os
-import platform
-import subprocess
 import tempfile
 import time
-from datetime import date
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
+from provenance import provenance
 
 import ir_quality_plugin as irq
 from ir_quality_plugin.data.folders import pair_folders
@@ -74,7 +71,6 @@ def main() -> None:
         raw, whole = zip(
             *((raw_rate(folders), evaluation_rate(folders, Path(folder) / "out")) for _ in range(ROUNDS)), strict=True
         )
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     result = {
         "files": IMAGES * METHODS,
         "restored_px": SIDE_PX,
@@ -82,12 +78,7 @@ def main() -> None:
         "raw_forward_files_a_second": [round(rate, 2) for rate in raw],
         "irq_evaluate_files_a_second": [round(rate, 2) for rate in whole],
         "ratio_of_medians": round(float(np.median(whole) / np.median(raw)), 3),
-        "date": date.today().isoformat(),
-        "commit": commit.stdout.strip(),
-        "processor": platform.processor() or platform.machine(),
-        "threads": torch.get_num_threads(),
-        "load_average": round(os.getloadavg()[0], 1),
-        "torch": torch.__version__,
+        **provenance(),
     }
     print(json.dumps(result, indent=1))
     if out:

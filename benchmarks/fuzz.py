@@ -20,6 +20,7 @@ import tempfile
 import time
 import traceback
 import warnings
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -160,7 +161,7 @@ def damaged(draw: random.Random, content: bytes) -> bytes:
     return bytes(found)
 
 
-class Kind:
+class Kind(ABC):
     """One kind of file: seeds that are sound, ways to spoil them, and the entry point that reads them."""
 
     suffixes: tuple[str, ...] = ()
@@ -171,9 +172,9 @@ class Kind:
         self.seeds = list(self.sound())
         self.kept = {path.name for path in folder.iterdir()}
 
+    @abstractmethod
     def sound(self) -> Iterator[bytes]:
         """Contents that are read without an error."""
-        raise NotImplementedError
 
     def spoiled(self, draw: random.Random, content: bytes) -> bytes:
         """A seed with something wrong."""
@@ -192,9 +193,9 @@ class Kind:
             (self.folder / name).unlink()
         return not beside
 
+    @abstractmethod
     def use(self, path: Path) -> Any:
         """Read it as a user would."""
-        raise NotImplementedError
 
 
 class Images(Kind):

@@ -5,20 +5,23 @@ import platform
 import subprocess
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import torch
 
 
-def provenance() -> dict[str, str]:
-    """Date, commit (and whether anything was changed since), hardware and torch's version."""
+def provenance() -> dict[str, Any]:
+    """Date, commit (and whether anything was changed since), hardware and how busy it was, and torch's version."""
     changed = " with changes" if _git("status", "--porcelain") else ""
     info = Path("/proc/cpuinfo")
     models = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
-    cpu = models[0].partition(":")[2].strip() if models else platform.machine()
     return {
         "date": str(date.today()),
         "commit": _git("rev-parse", "--short", "HEAD") + changed,
-        "hardware": f"{cpu}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
+        "hardware": models[0].partition(":")[2].strip() if models else platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "load_average": round(os.getloadavg()[0], 1),
         "torch": torch.__version__,
     }
 

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
+from ..provenance import provenance
 from .agreement import METHODS, agreement
 from .clock import floor, interleaved, operations, peak_memory
 from .compact import compact_ratios
@@ -74,28 +72,15 @@ def _memory_apart(name: str, side: str, precision: str, options: argparse.Namesp
 
 def machine(options: argparse.Namespace) -> dict[str, Any]:
     """Date, hardware, commit and how busy the machine was."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    model = next((line.split(":")[1].strip() for line in _cpu_lines() if line.startswith("model name")), "")
-    device = torch.cuda.get_device_name(options.device) if options.device.type == "cuda" else model
-    load = os.getloadavg()[0]
-    return {
-        "date": date.today().isoformat(),
-        "commit": commit.stdout.strip(),
-        "device": device or platform.machine(),
+    found = provenance()
+    if options.device.type == "cuda":
+        found["hardware"] = torch.cuda.get_device_name(options.device)
+    return found | {
         "instructions": torch.backends.cpu.get_cpu_capability(),
-        "cores": os.cpu_count(),
-        "threads": options.threads,
         "clock": options.clock,
-        "load_average": round(load, 1),
-        "shared": load > options.threads,
-        "torch": torch.__version__,
+        "shared": found["load_average"] > options.threads,
         "rounds": options.rounds,
     }
-
-
-def _cpu_lines() -> list[str]:
-    file = Path("/proc/cpuinfo")
-    return file.read_text().splitlines() if file.is_file() else []
 
 
 def main() -> None:

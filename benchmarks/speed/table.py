@@ -36,7 +36,7 @@ def markdown(result: dict[str, Any]) -> str:
         for precision, found in floor.items()
     )
     lines = [
-        f"Measured {machine['date']} at {machine['commit']} on {machine['device']} ({machine['instructions']}), "
+        f"Measured {machine['date']} at {machine['commit']} on {machine['hardware']} ({machine['instructions']}), "
         f"{machine['threads']} of {machine['cores']} cores{shared}, torch {machine['torch']}: {clock}, medians of "
         f"{machine['rounds']} interleaved runs, least to largest in brackets. Floor: {rates}.",
         "",
