@@ -31,8 +31,8 @@ lint: | $(BIN)/python  ## ruff's rules and format
 types: | $(BIN)/python  ## mypy
 	$(BIN)/python -m mypy
 
-tests: | $(BIN)/python  ## pytest
-	$(BIN)/python -m pytest
+tests: | $(BIN)/python  ## pytest, a process for each core
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --dist worksteal
 
 format: | $(BIN)/python  ## rewrite the sources in ruff's format, imports sorted
 	$(BIN)/python -m ruff check --select I --fix .
