@@ -6,9 +6,10 @@ PHOTOGRAPHS are folders of clean images. Each task first trains a start by L1, f
 iterations again, L1 among them. What the networks make of the test photographs is judged by our three scorers and by
 pyiqa's and BasicSR's metrics; a term's own scorer is marked as optimised and proves nothing. A gain is the mean over
 photographs of the difference from L1, in the direction of better, with a bootstrap interval of the paired differences.
+Last, a run maximises a scorer without bound and without a pixel loss, and the guard stops it.
 
-An interrupted run goes on where it was. The table and the pictures (of photographs that scikit-image and matplotlib
-carry) go to benchmarks/results/restoration_gain.{md,json,webp}.
+An interrupted run goes on where it was; each test photograph is judged in its middle, SIDE pixels. The table
+and the pictures (of photographs that scikit-image and matplotlib carry) go to benchmarks/results/restoration_gain.{md,json,webp}.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from torch import nn
 import ir_quality_plugin as irq
 from ir_quality_plugin.checkpoints.write import whole
 from ir_quality_plugin.cli.demo import cut_photographs
+from ir_quality_plugin.data.images import list_images
 from ir_quality_plugin.engine.build import build_generator
 from ir_quality_plugin.engine.loop import train
 from ir_quality_plugin.engine.options import read_options
@@ -41,7 +43,7 @@ TASKS = {
     "x4 super-resolution": {"scale": 4, "upscale": 4, "noise": "[0, 5]", "jpeg": "[60, 95]"},
     "denoising and JPEG": {"scale": 1, "upscale": 1, "noise": "[5, 30]", "jpeg": "[30, 90]"},
 }
-L1, START = "L1", "start"
+L1, START, HACKED = "L1", "start", "ckdn-s alone"
 TERMS = {
     "ckdn-s": "DegradedReferenceQualityLoss",
     "teacheriqa-s": "NoReferenceQualityLoss",
@@ -55,7 +57,8 @@ PYIQA = ("psnr", "ssim", "ms_ssim", "fsim", "vsi", "gmsd")
 BORDER_PX, SHOWN_PX = 4, 128
 LEGEND = (
     "Bold: surely better (95 %), struck: surely worse, in brackets: what was optimised. Lower is better for gmsd and "
-    "niqe; their gains are in the direction of better. cvrkd-s is shown another clean photograph."
+    "niqe; their gains are in the direction of better. cvrkd-s is shown another clean photograph. The teacher of the "
+    "features is the network that teacheriqa-s started from. agreement.md says which judge agrees with people."
 )
 
 
@@ -81,6 +84,7 @@ def losses(references: Path) -> dict[str, list[str]]:
         for form, options in FORMS.items():
             bank = f", references: {references.resolve()}" if scorer == "cvrkd-s" else ""
             found[f"L1 + {scorer}, {form}"] = [f"train.quality_opt={{type: {kind}, scorer: {scorer}, {options}{bank}}}"]
+    found["L1 + teacher features"] = ["train.quality_opt={type: TeacherFeatureLoss, balance: 0.5}"]
     found["L1 + pyiqa's ssim"] = ["train.perceptual_opt={type: PyiqaAsLoss, metric: ssim, loss_weight: 0.05}"]
     found["L1 + GAN"] = [
         "model_type=QualityESRGANModel",
@@ -91,6 +95,16 @@ def losses(references: Path) -> dict[str, list[str]]:
         "train.gan_opt={type: GANLoss, gan_type: vanilla, real_label_val: 1.0, fake_label_val: 0.0, loss_weight: 0.02}",
     ]
     return found
+
+
+def unbounded() -> list[str]:
+    """The changes of a run that does nothing but drive a scorer up, watched by the guard."""
+    return [
+        "train.pixel_opt=~",
+        f"train.quality_opt={{type: {TERMS['ckdn-s']}, scorer: ckdn-s, loss_weight: 1.0}}",
+        "train.guard={optimised: ckdn, metrics: [gmsd, psnr], action: stop}",
+        "val.val_freq=25",
+    ]
 
 
 def file_name(*parts: str) -> str:
@@ -106,7 +120,7 @@ def trained_file(task: str, name: str, given: argparse.Namespace) -> Path:
 def options_of(task: str, name: str, given: argparse.Namespace) -> list[str]:
     """What a training changes of the base file."""
     setting, iterations = TASKS[task], given.iterations
-    own = [] if name == START else losses(given.train)[name]
+    own = [] if name == START else unbounded() if name == HACKED else losses(given.train)[name]
     start = "~" if name == START else trained_file(task, START, given)
     degradation = [
         f"datasets.{part}.{key}={setting[short]}"
@@ -118,7 +132,7 @@ def options_of(task: str, name: str, given: argparse.Namespace) -> list[str]:
         f"scale={setting['scale']}",
         f"network_g.upscale={setting['upscale']}",
         f"datasets.train.dataroot_gt={given.train.resolve()}",
-        f"datasets.val.dataroot_gt={given.test.resolve()}",
+        f"datasets.val.dataroot_gt={middles(given).resolve()}",
         *degradation,
         f"path.pretrain_network_g={start}",
         "path.param_key_g=params_ema",
@@ -137,7 +151,7 @@ def network_of(task: str, name: str, given: argparse.Namespace) -> nn.Module:
     if not trained.exists():
         train(read_options(BASE, changes), given.out, auto_resume=True, say=print)
     weights = [f"path.pretrain_network_g={trained}", "model_type=QualitySRModel"]
-    plain = [change for change in changes if not change.startswith(("train.quality", "train.gan", "network_d"))]
+    plain = [change for change in changes if not change.startswith(("train.quality", "train.g", "network_d"))]
     return build_generator(read_options(BASE, [*plain, *weights])).eval()
 
 
@@ -149,9 +163,22 @@ def photographs(task: str, folder: Path) -> DegradedOnTheFlyDataset:
     return DegradedOnTheFlyDataset({**options, "phase": "val", "scale": setting["scale"]})
 
 
+def middles(given: argparse.Namespace) -> Path:
+    """The folder of the test photographs' middles, which are cut where they are missing."""
+    folder = given.out / f"test_{given.side}"
+    for path in list_images(given.test):
+        own = folder / f"{path.stem}.png"
+        if not own.exists():
+            with Image.open(path) as image, whole(own) as place:
+                left, top = ((side - given.side) // 2 for side in image.size)
+                box = (left, top, left + given.side, top + given.side)
+                image.convert("RGB").crop(box).save(place, "png")
+    return folder
+
+
 def judge(task: str, given: argparse.Namespace, networks: dict[str, nn.Module]) -> dict[str, dict[str, list[float]]]:
     """Scores by loss and metric, one a photograph, in the direction of better."""
-    metrics, dataset = build_metrics(tuple(TERMS), PYIQA), photographs(task, given.test)
+    metrics, dataset = build_metrics(tuple(TERMS), PYIQA), photographs(task, middles(given))
     found: dict[str, dict[str, list[float]]] = {name: {} for name in networks}
     for index in range(len(dataset)):
         degraded, clean = (dataset[index][kind][None] for kind in ("lq", "gt"))
@@ -220,6 +247,20 @@ def draw(task: str, given: argparse.Namespace, networks: dict[str, nn.Module]) -
     return Image.fromarray(np.vstack(rows))
 
 
+def guarded(task: str, given: argparse.Namespace) -> tuple[dict[str, object], list[str]]:
+    """What the guard did with a run that drives ckdn-s up without bound: its validations, and Markdown."""
+    network_of(task, HACKED, given)
+    log = trained_file(task, HACKED, given).parents[1] / "log.jsonl"
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    seen = [line for line in lines if line["kind"] == "val"]
+    said = [line["message"] for line in lines if line["kind"] == "guard"]
+    text = ["| iteration | ckdn-s (optimised) | gmsd, lower is better | psnr |", "|---|---|---|---|"]
+    for line in seen:
+        mean = line["mean"]
+        text.append(f"| {line['iter']} | {mean['ckdn']:.3f} | {mean['gmsd']:.4f} | {mean['psnr']:.2f} |")
+    return {"validations": seen, "guard": said}, [*text, "", *(f"> {message}" for message in said), ""]
+
+
 def main(given: argparse.Namespace) -> None:
     """Train, judge, write."""
     torch.manual_seed(0)
@@ -238,7 +279,9 @@ def main(given: argparse.Namespace) -> None:
         gained = gains(scores)
         document["tasks"][task] = {"scores": scores, "gains": gained}
         text += ["", f"## {task}: gain over L1, {len(scores[L1]['psnr'])} photographs", "", table_of(gained, scores)]
-    text += ["", LEGEND, "", "![Input, each loss in the order of the table, clean](restoration_gain.webp)", ""]
+    document["guard"], shown = guarded(next(iter(TASKS)), given)
+    text += ["", LEGEND, "", "## The guard: ckdn-s alone, without bound and without L1", "", *shown]
+    text += ["", "![Input, each loss in the order of the table, clean](restoration_gain.webp)", ""]
     with whole(RESULTS / "restoration_gain.json") as path:
         path.write_text(json.dumps(document, indent=1))
     with whole(RESULTS / "restoration_gain.md") as path:
@@ -255,4 +298,5 @@ if __name__ == "__main__":
     parser.add_argument("--test", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--iterations", type=int, default=600)
+    parser.add_argument("--side", type=int, default=384)
     main(parser.parse_args())
