@@ -9,7 +9,8 @@ photographs of the difference from L1, in the direction of better, with a bootst
 Last, a run maximises a scorer without bound and without a pixel loss, and the guard stops it.
 
 An interrupted run goes on where it was; each test photograph is judged in its middle, SIDE pixels. The table
-and the pictures (of photographs that scikit-image and matplotlib carry) go to benchmarks/results/restoration_gain.{md,json,webp}.
+and the pictures (of photographs that scikit-image and matplotlib carry) go to
+benchmarks/results/restoration_gain.{md,json,webp}.
 """
 
 import argparse
