@@ -62,7 +62,7 @@ def initialise_from_teacher(network: nn.Module, teacher: Mapping[str, Tensor], o
 
     Args:
         network: one of our networks, of the teacher's widths.
-        teacher: state dict of a `RestorationTeacher`.
+        teacher: state dict of a `RestorationTeacher`, or of a `TeacherIQAStudent`, whose teacher is taken.
         origin: of the state dict, for messages.
 
     Returns:
@@ -75,13 +75,18 @@ def initialise_from_teacher(network: nn.Module, teacher: Mapping[str, Tensor], o
     Source: TeacherIQA's student holds its teacher; deviation: for CVRKD and CKDN, whose papers start from ImageNet.
     """
     places = _places_in(network)
+    teacher = _below("teacher.", teacher) or teacher
     if isinstance(network, RestorationTeacher):
         raise UsageError(f"{origin}: a teacher is not started from a teacher; load it with load_state_dict")
     if isinstance(network, TeacherIQAStudent):
         placed = {f"teacher.{name}": tensor for name, tensor in teacher.items()}
         return _filled(network, placed, {"teacher": ("teacher",)}, f"{origin} does")
-    encoder = {name.removeprefix("encoder."): tensor for name, tensor in teacher.items() if name.startswith("encoder.")}
-    return _filled(network, _place(encoder, places), places, f"{origin} does")
+    return _filled(network, _place(_below("encoder.", teacher), places), places, f"{origin} does")
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of one part, by their names within it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def _places_in(network: nn.Module) -> dict[str, tuple[str, ...]]:

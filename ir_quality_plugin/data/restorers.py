@@ -229,6 +229,18 @@ def chequered_texture(case: Case, draw: random.Random) -> Picture:
     return coarse + draw.uniform(0.2, 0.8) * detail + draw.uniform(0.4, 1.4) * _modulated(chequers, detail)
 
 
+def amplified_noise(case: Case, draw: random.Random) -> Picture:
+    """Take the input's noise for detail: fine grain, coloured or grey, where there is noise, and stronger."""
+    start = case.enlarged()
+    noise = start - _smooth(start, draw.uniform(1, 2) * case.scale)
+    strength = np.sqrt(_smooth(np.square(noise), 4 * case.scale))
+    grain = _smooth(_noise(start.shape, draw), draw.uniform(0.4, 1))
+    grain /= max(float(grain.std()), 1e-6)
+    colour = draw.uniform(0, 1)
+    grain = colour * grain + (1 - colour) * (grain @ GREY)[..., None]
+    return start + draw.uniform(-1, 1.5) * noise + draw.uniform(0.5, 2.5) * strength * grain
+
+
 def _modulated(pattern: np.ndarray, detail: Picture) -> Picture:
     """Give a grey pattern (H,W) of any strength the local strength of some detail."""
     strength = np.sqrt(_smooth(np.square(detail @ GREY), 3))
@@ -252,6 +264,7 @@ RESTORERS: dict[str, Restorer] = {
     "richardson_lucy": Restorer("sharpener", "any", richardson_lucy),
     "back_projection": Restorer("reconstruction", "reduced", back_projection),
     "partial": Restorer("partial", "any", partial),
+    "amplified_noise": Restorer("noise", "any", amplified_noise),
     "displaced_texture": Restorer("texture", "any", displaced_texture),
     "invented_texture": Restorer("texture", "any", invented_texture),
     "chequered_texture": Restorer("texture", "any", chequered_texture),

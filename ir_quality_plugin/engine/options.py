@@ -34,7 +34,9 @@ class PathOptions(Section):
         description="Of a scorer: start from ImageNet ResNet-50; a file in torchvision's layout, or IMAGENET1K_V2.",
     )
     pretrain_teacher: str | None = Field(
-        None, description="Of a scorer: start from a restoration teacher; the net_g file of a TeacherRestorationNet."
+        None,
+        description="Of a scorer: start from a restoration teacher; the net_g file of a TeacherRestorationNet, or of a "
+        "TeacherIQAStudent, whose teacher is taken.",
     )
     pretrain_network_t: str | None = Field(None, description="Of a scorer: the trained network that teaches it.")
     param_key_t: str | None = "params"

@@ -69,9 +69,10 @@ def gather(data, made, out):
 
     rows = [
         row
-        | {name: seen_from(made / row[name]) for name in ("image", "reference", "degraded")}
+        | {name: seen_from(folder / row[name]) for name in ("image", "reference", "degraded")}
         | {"content": row["content"].rpartition("-")[0]}
-        for row in read_table(made / "table.csv")
+        for folder in made
+        for row in read_table(folder / "table.csv")
     ]
     folder = data / "restored/dev_sr_x4"
     for reference in list_images(folder / "gt"):
@@ -89,7 +90,11 @@ def gather(data, made, out):
 def finish(data, out, overlap):
     """The consensus, clean images, and people's scores, apart by content."""
     judged = read_table(out / "consensus.csv")
-    inputs = {(row["reference"], row["degraded"]): row["content"] for row in judged}
+    # The input of a picture that nothing restored is itself; the clean image then is its own as well.
+    inputs = {
+        (row["reference"], row["reference" if row["degraded"] == row["image"] else "degraded"]): row["content"]
+        for row in judged
+    }
     clean = [
         {"image": reference, "reference": reference, "degraded": degraded, "mos": 1, "content": content}
         for (reference, degraded), content in inputs.items()
@@ -155,13 +160,13 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("step", choices=("gather", "finish"))
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--made", type=Path, default=Path("datasets/made"))
+    parser.add_argument("--made", type=Path, action="append", help="repeatable")
     parser.add_argument("--out", type=Path, default=Path("datasets/compact"))
     parser.add_argument("--overlap", action="store_true", help="15 tiles of an image that people judged instead of 6")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     if given.step == "gather":
-        gather(given.data, given.made, given.out)
+        gather(given.data, given.made or [Path("datasets/made")], given.out)
     else:
         finish(given.data, given.out, given.overlap)

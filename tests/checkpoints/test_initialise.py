@@ -6,6 +6,7 @@ from safetensors.torch import save_file
 from torchvision.models import ResNet50_Weights, resnet50
 
 import ir_quality_plugin as irq
+from ir_quality_plugin.checkpoints.initialise import initialise_from_teacher
 
 TRUNK = ("conv1", "bn1", "layer1", "layer2", "layer3", "layer4")
 PLACES = {
@@ -102,3 +103,16 @@ def test_other_networks_and_other_weights_are_refused(local_file):
         irq.initialise_from_imagenet(torch.nn.Linear(2, 2), local_file)
     with pytest.raises(irq.UsageError, match="ResNet50_Weights or the path"):
         irq.initialise_from_imagenet(irq.CKDN(), 50)
+
+
+@pytest.mark.parametrize("name", ["ckdn-s", "cvrkd-s", "teacheriqa-s"])
+def test_a_trained_student_gives_its_teacher_as_the_teachers_own_file_does(name):
+    student = irq.load_scorer("teacheriqa-s", weights="random").network
+    student.load_state_dict({key: tensor + 1 for key, tensor in student.state_dict().items()})
+    started = []
+    for source in (student.teacher, student):
+        network = irq.load_scorer(name, weights="random").network
+        started.append(initialise_from_teacher(network, source.state_dict(), "a file").state_dict())
+    assert all(torch.equal(tensor, started[1][key]) for key, tensor in started[0].items())
+    fresh = irq.load_scorer(name, weights="random").network.state_dict()
+    assert any(not torch.equal(tensor, fresh[key]) for key, tensor in started[0].items())
