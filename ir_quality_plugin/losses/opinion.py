@@ -45,7 +45,7 @@ class Judged(NamedTuple):
 class OpinionLoss(nn.Module):
     """TeacherIQA's student: the mean absolute distance of blind scores from people's.
 
-        mean |score - mos| + gradient_weight * mean ||d score / d pixels||_1
+        mean |score - mos| + mean |score of the pushed images - mos| + gradient_weight * mean ||d score / d pixels||_1
 
     Args:
         network: a `TeacherIQAStudent`, trained in place.
@@ -53,6 +53,9 @@ class OpinionLoss(nn.Module):
         score_range: (lowest, highest) score, which the labels' nominal range is mapped to.
         gradient_weight: of the gradient's norm, which makes a scorer harder to game; 0 for none.
         gradient_step: change of each pixel that the norm is measured with, in units of the range [0,1].
+        push: how far each pixel of the restored images goes along the sign of the score's gradient before they are
+            judged once more, by the same opinions, in units of the range [0,1]: what nobody sees shall move no score;
+            0 for none of it.
 
     Raises:
         UsageError: a network that it does not train, or impossible numbers.
@@ -60,7 +63,8 @@ class OpinionLoss(nn.Module):
     Attributes:
         needs: what of a `Judged` it asks for beside `restored` and `mos`.
 
-    Source: TeacherIQA's student, as in the authors' later code; deviation: gradient_weight (2403.11397).
+    Source: TeacherIQA's student, as in the authors' later code; deviations: gradient_weight (2403.11397), push
+    (1412.6572, training with what one step of the gradient's sign makes).
     """
 
     trains: type[nn.Module] = TeacherIQAStudent
@@ -76,6 +80,7 @@ class OpinionLoss(nn.Module):
         score_range: tuple[float, float] = (0.0, 1.0),
         gradient_weight: float = 0.0,
         gradient_step: float = 0.01,
+        push: float = 0.0,
     ) -> None:
         super().__init__()
         if not isinstance(network, self.trains):
@@ -90,10 +95,15 @@ class OpinionLoss(nn.Module):
             raise UsageError(
                 f"gradient_weight={gradient_weight}, gradient_step={gradient_step}; expected at least 0, and above 0"
             )
+        if not 0 <= push < 1:
+            raise UsageError(
+                f"push={push}; expected at least 0 and below 1, such as 0.008, in units of the range [0,1]"
+            )
         self.network: Any = network
         self.normalise = Normalise() if normalisation == "imagenet" else nn.Identity()
         self.normalisation, self.score_range = normalisation, (float(score_range[0]), float(score_range[1]))
         self.gradient_weight, self.gradient_step = float(gradient_weight), float(gradient_step)
+        self.push = float(push)
 
     def forward(self, judged: Judged, iteration: int) -> tuple[Tensor, Log]:
         """Compute what is minimised.
@@ -117,7 +127,17 @@ class OpinionLoss(nn.Module):
         """Score patches (B,P,3,h,w) as inference does: (B*P,), or (B,) where the network judges P at once."""
         return self.network(self.normalise(flat(restored))).score
 
+    def pushed(self, judged: Judged) -> Judged:
+        """The same images, moved by `push` to where their scores rise the fastest."""
+        restored = judged.restored.detach().requires_grad_()
+        with as_in_inference(self.network), torch.enable_grad():
+            (gradient,) = torch.autograd.grad(self.score(restored, judged).sum(), restored)
+        return judged._replace(restored=(restored.detach() + self.push * gradient.sign()).clamp(0, 1))
+
     def _regularised(self, total: Tensor, log: Log, judged: Judged) -> tuple[Tensor, Log]:
+        if self.push:
+            pushed, _ = self.opinion(self.pushed(judged))
+            total, log["l_pushed"] = total + pushed, pushed
         if self.gradient_weight:
             with as_in_inference(self.network):
                 norms = gradient_norm(lambda images: self.score(images, judged), judged.restored, self.gradient_step)

@@ -134,6 +134,21 @@ def test_the_gradients_norm_is_paid_for_in_inference_mode():
     assert not torch.equal(statistics, network.quality_encoder.stage[0].bn1.running_mean)
 
 
+def test_pushed_images_score_more_and_are_held_to_the_same_opinions():
+    torch.manual_seed(0)
+    loss = OpinionLoss(student().eval(), normalisation="none", push=2 / 255)
+    sample = judged()
+    pushed = loss.pushed(sample)
+    assert (pushed.restored - sample.restored).abs().max() <= 2 / 255 + 1e-6
+    assert pushed.restored.min() >= 0 and pushed.restored.max() <= 1
+    before, after = (loss.score(images.restored, sample) for images in (sample, pushed))
+    assert (after > before).all()
+    total, log = loss(sample, iteration=1)
+    mos = torch.tensor([0.2, 0.2, 0.5, 0.5, 0.9, 0.9])
+    torch.testing.assert_close(log["l_pushed"], l1_loss(after, mos))
+    torch.testing.assert_close(total, l1_loss(before, mos) + l1_loss(after, mos))
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [
@@ -141,6 +156,7 @@ def test_the_gradients_norm_is_paid_for_in_inference_mode():
         (lambda: OpinionLoss(student(), normalisation="z"), r"normalisation='z'; expected imagenet or none"),
         (lambda: OpinionLoss(student(), score_range=(1.0, 1.0)), r"score_range=\(1.0, 1.0\)"),
         (lambda: OpinionLoss(student(), gradient_weight=-1.0), r"gradient_weight=-1.0"),
+        (lambda: OpinionLoss(student(), push=2.0), r"push=2.0; expected at least 0 and below 1"),
         (lambda: ConditionalDistillationLoss(ckdn(), alignment_form="x"), r"expected released or paper"),
         (lambda: ContentVariantDistillationLoss(cvrkd(), ckdn()), r"network_t is a CKDN"),
         (lambda: ContentVariantDistillationLoss(cvrkd(), cvrkd(width=16)), r"the teacher's \(3, 4, 16\)"),
