@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from ir_quality_plugin.nn.fold import fold
+from ir_quality_plugin.nn.folded_inception import SlidingMax
 from ir_quality_plugin.nn.inception import InceptionConv
 from ir_quality_plugin.nn.resnet import Bottleneck, ResidualPyramid
 
@@ -64,6 +65,14 @@ def test_a_folded_block_gives_the_same_output_and_gradient(block, shape):
 def test_the_gradient_of_any_convolution_is_the_same(channels, side, stride, padding, groups, height, width):
     conv = nn.Conv2d(channels, 16, side, stride, padding, groups=groups)
     assert_alike(frozen(nn.Sequential(conv, nn.ReLU())), features(2, channels, height, width))
+
+
+@pytest.mark.parametrize(("height", "width"), [(2, 2), (2, 7), (7, 3), (1, 5), (1, 1)])
+def test_a_maximum_of_neighbours_is_the_max_pools(height, width):
+    pool = nn.MaxPool2d(3, 1, 1)
+    given = features(2, 5, height, width).contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        assert torch.equal(SlidingMax(pool)(given), pool(given))
 
 
 def test_a_single_score_an_image_is_that_images_own():
