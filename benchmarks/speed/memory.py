@@ -1,0 +1,64 @@
+"""Memory: of a call in this process, and of a whole command."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from .clock import Call
+
+
+def peak_memory(call: Call, device: torch.device) -> dict[str, int]:
+    """Bytes that calls take at most above what the process held before.
+
+    Returns:
+        "first" of the first two calls, with what they leave behind (weights laid out, references remembered), and
+        "later" of a third one above what is held by then.
+    """
+    if device.type == "cuda":
+        return {name: _cuda(call, device, times) for name, times in (("first", 2), ("later", 1))}
+    return {name: _resident(call, times) for name, times in (("first", 2), ("later", 1))}
+
+
+def _cuda(call: Call, device: torch.device, times: int) -> int:
+    torch.cuda.reset_peak_memory_stats(device)
+    held = torch.cuda.memory_allocated(device)
+    for _ in range(times):
+        call()
+    return torch.cuda.max_memory_allocated(device) - held
+
+
+def _resident(call: Call, times: int) -> int:
+    ctypes.CDLL(None).malloc_trim(0)  # or what earlier calls freed would count as held
+    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak of building the networks
+    held = _status("VmRSS")
+    for _ in range(times):
+        call()
+    return max(_status("VmHWM") - held, 0)
+
+
+def _status(entry: str) -> int:
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(entry))
+    return int(line.split()[1]) * 1024
+
+
+def peak_of_command(arguments: Sequence[str]) -> int:
+    """Bytes that `python -m ARGUMENTS` holds at most.
+
+    Raises:
+        CalledProcessError: it failed; with what it printed.
+    """
+    command = [sys.executable, "-m", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        printed = process.stdout.read() if process.stdout else ""
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command, printed)
+    return usage.ru_maxrss * 1024
