@@ -95,6 +95,10 @@ class FoldedConv(nn.Module):
             return _ONEDNN._convolution_pointwise(
                 features, weight, bias, *place, "relu" if self.relu else "none", [], ""
             )
+        if self.groups > 1:
+            # Which torch does not fuse, and refuses in bfloat16.
+            output = _ONEDNN._convolution_pointwise(features, weight, bias, *place, "none", [], "").add_(residual)
+            return output.relu_() if self.relu else output
         residual = residual.contiguous(memory_format=torch.channels_last)
         then = "relu" if self.relu else None
         return _ONEDNN._convolution_pointwise.binary(features, residual, weight, bias, *place, "add", 1.0, then, [], "")

@@ -99,6 +99,14 @@ def test_autocast_is_followed():
     torch.testing.assert_close(found.float(), network(given), rtol=0.02, atol=0.02)
 
 
+def test_the_inception_block_follows_bfloat16():
+    block, given = frozen(InceptionConv(24, 16)), features(2, 24, 7, 9)
+    expected = block(given)
+    found = fold(block.bfloat16())(given.bfloat16())
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), expected, rtol=0.05, atol=0.05 * expected.abs().max().item())
+
+
 def test_a_network_folded_in_inference_mode_can_be_part_of_a_graph_later():
     network = frozen(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU()))
     with torch.inference_mode():
