@@ -40,9 +40,11 @@ class Clock:
         call()
         return read() - start
 
-    def interleaved(self, calls: Mapping[str, Call], rounds: int | None = None) -> dict[str, dict[str, float]]:
-        """Time calls in turns, after one of each that does not count: medians, least and largest."""
-        for call in calls.values():
+    def interleaved(
+        self, calls: Mapping[str, Call], rounds: int | None = None, warm: bool = False
+    ) -> dict[str, dict[str, float]]:
+        """Time calls in turns, after one of each that does not count unless they are warm: medians, least and most."""
+        for call in () if warm else calls.values():
             call()
         times: dict[str, list[float]] = {name: [] for name in calls}
         for _ in range(rounds or self.rounds):

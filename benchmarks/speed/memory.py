@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,6 +12,14 @@ from pathlib import Path
 import torch
 
 from .clock import Call
+
+# Runs a module as `python -m` does, and says at its end what it held at most.
+WATCHED = """
+import atexit, pathlib, runpy, sys
+atexit.register(lambda: sys.stderr.write(pathlib.Path("/proc/self/status").read_text()))
+sys.argv = sys.argv[1:]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
 
 
 def peak_memory(call: Call, device: torch.device) -> dict[str, int]:
@@ -51,14 +59,13 @@ def _status(entry: str) -> int:
 def peak_of_command(arguments: Sequence[str]) -> int:
     """Bytes that `python -m ARGUMENTS` holds at most.
 
+    It is asked from within: what the system says of a child that has ended begins with its parent's memory.
+
     Raises:
         CalledProcessError: it failed; with what it printed.
     """
-    command = [sys.executable, "-m", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        printed = process.stdout.read() if process.stdout else ""
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command, printed)
-    return usage.ru_maxrss * 1024
+    done = subprocess.run([sys.executable, "-c", WATCHED, *arguments], capture_output=True, text=True, check=False)
+    found = re.findall(r"^VmHWM:\s+(\d+) kB", done.stderr, re.MULTILINE)
+    if done.returncode or not found:
+        raise subprocess.CalledProcessError(done.returncode, done.args, done.stdout, done.stderr)
+    return int(found[-1]) * 1024

@@ -102,7 +102,12 @@ def test_memory_that_a_call_touches_is_seen_and_none_that_it_does_not():
 def test_a_command_that_fails_is_no_figure_and_says_what_it_printed():
     with pytest.raises(subprocess.CalledProcessError) as caught:
         peak_of_command(["ir_quality_plugin", "no-such-command"])
-    assert "no-such-command" in caught.value.stdout
+    assert "no-such-command" in caught.value.stderr
+
+
+def test_the_memory_of_a_command_is_its_own_and_not_its_parents():
+    held = bytearray(2**28)
+    assert peak_of_command(["this"]) < len(held) / 4
 
 
 @pytest.mark.parametrize("command", ["score", "evaluate"])
