@@ -62,7 +62,8 @@ def _about(result: dict[str, Any]) -> str:
         f"{rates[precision]['convolution'] / 1e9:.0f} for a convolution"
         for precision in PRECISIONS
     )
-    return f"{about} Floor: {found}; {rates['memory']['copy'] / 1e9:.0f} GB/s for a copy."
+    copied = f"; {rates['memory']['copy'] / 1e9:.0f} GB/s for a copy" if "memory" in rates else ""
+    return f"{about} Floor: {found}{copied}."
 
 
 def _rows(result: dict[str, Any]) -> list[str]:
