@@ -30,7 +30,7 @@ from .clock import Clock
 from .compact import compact_ratio
 from .floor import asked_of, floor
 from .growth import GROWTH, growth
-from .large import COMMANDS, SCORERS, large_image
+from .large import COMMANDS, COMPACT, large_image, small_image
 from .memory import peak_memory
 from .pictures import draw_bars, draw_growth
 from .rows import METHODS, PRECISIONS, ROWS
@@ -41,7 +41,7 @@ from .unfinished import Unfinished, state_of_sources
 PARTS = ("rows", "memory", "compact", "agreement", "evaluation", "growth", "large", "steps")
 # Of the others, processes and memory of a machine are measured, which no GPU changes.
 ON_CUDA = ("rows", "memory", "compact", "agreement", "steps")
-SIDES = ("peer fp32", "ours fp32", "ours bf16", "peer bf16")
+SIDES = ("peer fp32", "ours fp32", "ours bf16")
 
 
 class Step(NamedTuple):
@@ -59,11 +59,12 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, help="where the JSON goes; a .md and two .svg stand beside it")
     parser.add_argument("--parts", nargs="+", choices=PARTS, help="only these")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: what this process computed")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     parser.add_argument("--photographs", type=Path, default=Path("recipes/smoke/photographs/train/gt"))
+    parser.add_argument("--full", action="store_true", help="8K images by the full sizes too: ten minutes more")
     parser.add_argument("--memory-of", nargs=3, metavar=("ROW", "SIDE", "PRECISION"), help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -75,7 +76,7 @@ def steps(options: argparse.Namespace) -> Iterator[Step]:
     for name in ROWS:
         yield Step("rows", name, lambda name=name: measure_row(name, clock))
     for name in ROWS:
-        for side in SIDES[:3]:
+        for side in SIDES:
             yield Step("memory", f"{name} {side}", lambda name=name, side=side: memory_apart(name, side, options))
     for method in METHODS:
         yield Step("compact", method, lambda method=method: compact_ratio(method, clock))
@@ -86,15 +87,16 @@ def steps(options: argparse.Namespace) -> Iterator[Step]:
     for name in GROWTH:
         yield Step("growth", name, lambda name=name: growth(name, clock))
     for command in COMMANDS:
-        for scorer in SCORERS:
+        for scorer in (*COMPACT, *(METHODS if options.full else ())):
             name = f"{command} {scorer}"
             yield Step("large", name, lambda name=name: large_image(*name.split()))
+        yield Step("large", f"{command} small", lambda command=command: small_image(command))
     for network in STEPS:
         yield Step("steps", network, lambda network=network: training_step(network, clock))
 
 
 def measure_row(name: str, clock: Clock) -> dict[str, Any]:
-    """Time both sides in both precisions in turns."""
+    """Time the peer, and ours in both precisions, in turns."""
     row = ROWS[name]
     calls = {side: row.build(*side.split(), clock.device) for side in SIDES}
     found = {side: call() for side, call in calls.items()}

@@ -23,31 +23,28 @@ runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 
 def peak_memory(call: Call, device: torch.device) -> dict[str, int]:
-    """Bytes that calls take at most above what the process held before.
+    """Bytes that a call takes at most above what the process held before.
 
     Returns:
-        "first" of the first two calls, with what they leave behind (weights laid out, references remembered), and
-        "later" of a third one above what is held by then.
+        "first" of the first call, with what it leaves behind (weights laid out, references remembered), and "later"
+        of the call after it.
     """
-    if device.type == "cuda":
-        return {name: _cuda(call, device, times) for name, times in (("first", 2), ("later", 1))}
-    return {name: _resident(call, times) for name, times in (("first", 2), ("later", 1))}
+    taken = _on_gpu if device.type == "cuda" else _resident
+    return {name: taken(call, device) for name in ("first", "later")}
 
 
-def _cuda(call: Call, device: torch.device, times: int) -> int:
+def _on_gpu(call: Call, device: torch.device) -> int:
     torch.cuda.reset_peak_memory_stats(device)
     held = torch.cuda.memory_allocated(device)
-    for _ in range(times):
-        call()
+    call()
     return torch.cuda.max_memory_allocated(device) - held
 
 
-def _resident(call: Call, times: int) -> int:
-    ctypes.CDLL(None).malloc_trim(0)  # or what earlier calls freed would count as held
+def _resident(call: Call, device: torch.device) -> int:
+    ctypes.CDLL(None).malloc_trim(0)  # or what was freed before would count as held
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak of building the networks
     held = _status("VmRSS")
-    for _ in range(times):
-        call()
+    call()
     return max(_status("VmHWM") - held, 0)
 
 

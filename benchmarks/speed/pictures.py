@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import matplotlib
@@ -16,6 +17,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 COLOURS = {"fp32": "#3b6ea5", "bf16": "#d08a2e"}
 LINES = ("#3b6ea5", "#d08a2e", "#4f8a5b")
@@ -37,7 +39,7 @@ def draw_bars(result: dict[str, Any], path: Path) -> None:
                 axes.plot([most], [place + offset], marker="D", ms=5, color=colour, mec="black")
                 axes.annotate(f"{faster:.1f}x", (0, place + offset), (4, 0), textcoords="offset points", va="center",
                               color="white")  # fmt: skip
-        axes.axvline(1, color="grey", lw=0.8)
+        axes.axvline(1, color="grey", lw=0.8, zorder=0)
         axes.set_yticks(range(len(rows)), [_wrapped(row) for row in rows])
         axes.invert_yaxis()
         axes.set_xlabel("times faster than the peer in fp32")
@@ -49,7 +51,7 @@ def draw_bars(result: dict[str, Any], path: Path) -> None:
 
 
 def _wrapped(row: dict[str, Any]) -> str:
-    return f"{row['name'].replace(', ', ',' + chr(10), 1)}\nvs {row['peer']}"
+    return "\n".join(fill(part, 40) for part in (row["name"], f"vs {row['peer']}"))
 
 
 def draw_growth(found: dict[str, Any], path: Path) -> None:
@@ -67,11 +69,13 @@ def _finish(axes: Axes, along: str, plot: dict[str, Any]) -> None:
     seconds = plot["unit"].startswith("seconds")
     axes.set_xscale("log", base=2)
     axes.set_xticks(plot["at"], [str(value) for value in plot["at"]])
-    axes.minorticks_off()
     if seconds:
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
     else:
         axes.set_ylim(bottom=0)
+    axes.minorticks_off()
     axes.set_xlabel(along)
     axes.set_ylabel(plot["unit"])
     axes.spines[["top", "right"]].set_visible(False)

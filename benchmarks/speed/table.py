@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from .floor import least_seconds
-from .large import bound
 from .rows import PRECISIONS
 
 
@@ -119,8 +118,8 @@ def _memory(result: dict[str, Any]) -> list[str]:
                 cells += [peak[f"ours {precision}"], f"{memory_ratio(result, name, precision, call):.2f}x{limit}"]
             lines.append(_line(cells))
     note = (
-        "Above what the process held with the networks built. First: two calls, with what they leave behind, which for "
-        "ours is the weights laid out a second time and the references that are remembered. Later: a call after those."
+        "Above what the process held with the networks built. First: the first call, with what it leaves behind, which "
+        "for ours is the weights laid out once more and the references that are remembered. Later: the call after it."
     )
     return [*lines, "", note]
 
@@ -153,15 +152,16 @@ def _evaluation(result: dict[str, Any]) -> list[str]:
 
 
 def _large(result: dict[str, Any]) -> list[str]:
-    lines = [
-        "| one image of 7680 x 4320 px | peak memory | above a small image's | seconds |",
-        "|---|---|---|---|",
-    ]
+    lines = ["| one image of 7680 x 4320 px | peak memory | above a small image's | seconds |", "|---|---|---|---|"]
     for name, found in result["large"].items():
-        gigabytes = [f"{size / 2**30:.2f} GB" for size in (found["peak_bytes"], bound(found))]
         command, scorer = name.split()
+        small = result["large"].get(f"{command} small")
+        if found is small:
+            continue
+        sizes = [found["peak_bytes"], *([found["peak_bytes"] - small["peak_bytes"]] if small else [])]
+        gigabytes = [f"{size / 2**30:.2f} GB" for size in sizes] + [""] * (small is None)
         lines.append(_line([f"`irq {command}`, {scorer}", *gigabytes, f"{found['seconds']:.0f}"]))
-    return [*lines, "", "The image alone is 0.37 GB as float32; a degraded input brought to its size as much again."]
+    return [*lines, "", "The image alone is 0.37 GB as float32; a degraded input brought to its size is as much again."]
 
 
 def _steps(result: dict[str, Any]) -> list[str]:

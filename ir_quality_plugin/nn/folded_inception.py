@@ -28,6 +28,7 @@ class FoldedInceptionConv(nn.Module):
         super().__init__()
         inception: Any = block[0]
         norm: Any = block[1]
+        norm_after: Any = block[4]
         quarter = inception.point.out_channels
         hidden = inception.wide[0].out_channels
         point, wide, near, pool = (slice(start * quarter, (start + 1) * quarter) for start in range(4))
@@ -44,20 +45,20 @@ class FoldedInceptionConv(nn.Module):
             kernel = partial(_even_first, partial(fold_norm, conv, norm, channels))
             return FoldedConv(kernel, conv, conv.weight.dtype, relu=True)
 
-        self.half, self.widths = quarter // 2, (quarter, hidden, hidden)
+        self.half_width, self.widths = quarter // 2, (quarter, hidden, hidden)
         self.enter = FoldedConv(joined, inception.point, inception.point.weight.dtype, relu=True)
         self.wide = _halves(inception.wide[3], partial(fold_norm, inception.wide[3], norm, wide))
         self.near = nn.Sequential(
             folded_conv(inception.near[3], inception.near[4], relu=True), ordered(inception.near[6], near)
         )
         self.pool = nn.Sequential(SlidingMax(inception.pool[0]), ordered(inception.pool[1], pool))
-        self.triple = FoldedTripleConv(block[3], block[4])
+        self.triple = FoldedTripleConv(block[3], norm_after)
 
     def forward(self, features: Tensor) -> Tensor:
         """Map (B, in_channels, H, W) to (B, out_channels, H, W)."""
         point, wide, near = self.enter(features).split(self.widths, dim=1)
         ordered = (point, self.near(near), self.pool(features))
-        points, nears, pools = (branch.split(self.half, dim=1) for branch in ordered)
+        points, nears, pools = (branch.split(self.half_width, dim=1) for branch in ordered)
         wides = [half(wide) for half in self.wide]
         return self.triple(*(torch.cat(parts, dim=1) for parts in zip(points, wides, nears, pools, strict=True)))
 

@@ -52,7 +52,7 @@ class CKDNScorer(Scorer):
         """
         network = self.folded
         reach = _reach(len(network.quality_encoder.stage), len(network.predictor.stage))
-        total, count = 0.0, 0
+        sums, count = [], 0
         for top, left in product(*(range(0, side, SQUARE_PX) for side in restored.shape[-2:])):
             seen = [slice(max(start - reach, 0), start + SQUARE_PX + reach) for start in (top, left)]
             square = [self.prepare(images[..., seen[0], seen[1]]) for images in (restored, guide)]
@@ -62,11 +62,11 @@ class CKDNScorer(Scorer):
                 for start, cut in zip((top, left), seen, strict=True)
             ]
             features = network.predictor.stage(difference)[..., kept[0], kept[1]]
-            total = total + features.sum(dim=(2, 3), dtype=torch.float64)
+            sums.append(features.sum(dim=(2, 3), dtype=torch.float64))
             count += features.shape[-2:].numel()
         with torch.autocast(restored.device.type, enabled=False):
-            mlp = network.predictor.mlp
-            return mlp((total / count).to(mlp[0].weight.dtype)).flatten().sigmoid()
+            mlp, mean = network.predictor.mlp, torch.stack(sums).sum(dim=0) / count
+            return mlp(mean.to(mlp[0].weight.dtype)).flatten().sigmoid()
 
     def _prepare(self, images: Tensor, mode: str) -> Tensor:
         if self.protocol == "released":
