@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -97,7 +98,8 @@ def _evaluated(folder: Path, processes: int) -> float:
         *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)),
         *("-m", "benchmarks.evaluation", "--only", str(folder)),
     ]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    alone = {**os.environ, "OMP_NUM_THREADS": "1"}  # or two processes would fight for the cores
+    printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=alone).stdout
     found = re.search(r"^files a second: ([\d.]+)$", printed, re.MULTILINE)
     if found is None:
         raise RuntimeError(f"no rate in what the evaluation printed: {printed!r}")
