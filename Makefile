@@ -21,6 +21,7 @@ docs: | $(BIN)/python  ## the documentation in site/, without network; a warning
 
 bench: env  ## the environment, then speed and memory beside pyiqa's and plain readings
 	$(BIN)/python -m benchmarks.speed --out benchmarks/results/speed.json
+	$(BIN)/python -m benchmarks.speed.readme benchmarks/results/speed.json
 
 check: lint types tests  ## lint, types and tests in the present .venv
 

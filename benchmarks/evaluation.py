@@ -1,51 +1,69 @@
 """Throughput of `irq evaluate` beside the raw forward of its scorer on images that are in memory already.
 
-python benchmarks/evaluation.py --out benchmarks/results/evaluation.json
+python -m benchmarks.evaluation [--precision bf16]     # a part of `python -m benchmarks.speed`, alone
 """
+
+from __future__ import annotations
 
 import argparse
 import json
-import tempfile
+import statistics
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from provenance import provenance
 
 import ir_quality_plugin as irq
 from ir_quality_plugin.data.folders import pair_folders
 from ir_quality_plugin.data.images import read_image
 from ir_quality_plugin.evaluation.run import Plan, evaluate
 
+from .provenance import provenance
+
 IMAGES, METHODS, SIDE_PX, SCALE, ROUNDS = 40, 2, 256, 4, 3
+SCORER, DEGRADED = "ckdn-s", "degraded"
+EXPECTED = {"fp32": 0.9, "bf16": 0.8}
 
 
 def write_images(root: Path) -> dict[str, Path]:
-    """Write smooth noise as PNG: degraded images and two methods."""
+    """Write smooth noise as PNG: degraded images and two methods; gives the folder of each."""
     draw = np.random.default_rng(0)
-    folders = {name: root / name for name in ("degraded", *(f"method_{index}" for index in range(METHODS)))}
+    folders = folders_of(root)
     for folder in folders.values():
         folder.mkdir()
     for index in range(IMAGES):
         coarse = Image.fromarray(draw.integers(0, 256, (SIDE_PX // 16, SIDE_PX // 16, 3), dtype=np.uint8))
         for name, folder in folders.items():
-            side = SIDE_PX // SCALE if name == "degraded" else SIDE_PX
+            side = SIDE_PX // SCALE if name == DEGRADED else SIDE_PX
             coarse.resize((side, side), Image.Resampling.BICUBIC).save(folder / f"{index:03d}.png")
     return folders
 
 
-def raw_rate(folders: dict[str, Path]) -> float:
+def folders_of(root: Path) -> dict[str, Path]:
+    """Where `write_images` writes."""
+    return {name: root / name for name in (DEGRADED, *(f"method_{index}" for index in range(METHODS)))}
+
+
+def casting(precision: str, device: torch.device) -> AbstractContextManager[Any]:
+    """Autocast to bfloat16, or nothing."""
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+def raw_rate(folders: dict[str, Path], precision: str, device: torch.device) -> float:
     """Files a second of the forward alone, one by one."""
-    scorer = irq.load_scorer("ckdn-s")
+    scorer = irq.load_scorer(SCORER, device=device)
     pairs = [
-        (read_image(path)[None], read_image(folders["degraded"] / path.name)[None])
+        tuple(read_image(file)[None].to(device) for file in (path, folders[DEGRADED] / path.name))
         for name, folder in folders.items()
-        if name != "degraded"
+        if name != DEGRADED
         for path in sorted(folder.iterdir())
     ]
-    with torch.inference_mode():
+    with torch.inference_mode(), casting(precision, device):
         scorer(*pairs[0])
         began = time.perf_counter()
         for restored, degraded in pairs:
@@ -53,37 +71,52 @@ def raw_rate(folders: dict[str, Path]) -> float:
     return len(pairs) / (time.perf_counter() - began)
 
 
-def evaluation_rate(folders: dict[str, Path], out: Path) -> float:
-    """Files a second of `irq evaluate`, reading, thumbnails and the log included."""
-    methods = {name: folder for name, folder in folders.items() if name != "degraded"}
-    plan = Plan(pair_folders(methods, folders["degraded"]), ("ckdn-s",), ())
-    with evaluate(plan, out, restart=True) as found:
+def evaluation_rate(folders: dict[str, Path], out: Path, precision: str, device: torch.device) -> float:
+    """Files a second of `irq evaluate`, reading, thumbnails and the log included; NaN but on the first process."""
+    methods = {name: folder for name, folder in folders.items() if name != DEGRADED}
+    plan = Plan(pair_folders(methods, folders[DEGRADED]), (SCORER,), ())
+    with casting(precision, device), evaluate(plan, out, device=str(device), restart=True) as found:
         return found.scored_now / found.seconds if found else float("nan")
 
 
-def main() -> None:
-    """Measure both in turns, and write the medians with date, hardware and commit."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--out", type=Path)
-    out = parser.parse_args().out
-    with tempfile.TemporaryDirectory() as folder:
+def ratio(precision: str, device: torch.device, rounds: int = ROUNDS) -> dict[str, Any]:
+    """Measure both in turns, as rates, and the ratio of their medians."""
+    with TemporaryDirectory() as folder:
         folders = write_images(Path(folder))
         raw, whole = zip(
-            *((raw_rate(folders), evaluation_rate(folders, Path(folder) / "out")) for _ in range(ROUNDS)), strict=True
+            *(
+                (
+                    raw_rate(folders, precision, device),
+                    evaluation_rate(folders, Path(folder) / "out", precision, device),
+                )
+                for _ in range(rounds)
+            ),
+            strict=True,
         )
-    result = {
+    return {
         "files": IMAGES * METHODS,
         "restored_px": SIDE_PX,
-        "scorer": "ckdn-s",
+        "scorer": SCORER,
         "raw_forward_files_a_second": [round(rate, 2) for rate in raw],
         "irq_evaluate_files_a_second": [round(rate, 2) for rate in whole],
-        "ratio_of_medians": round(float(np.median(whole) / np.median(raw)), 3),
-        **provenance(),
+        "ratio_of_medians": round(statistics.median(whole) / statistics.median(raw), 3),
+        "expected": EXPECTED[precision],
     }
-    print(json.dumps(result, indent=1))
-    if out:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def main() -> None:
+    """Print the ratio with date, hardware and commit; or the rate of one evaluation alone, of processes together."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.evaluation", description=__doc__)
+    parser.add_argument("--precision", choices=EXPECTED, default="fp32")
+    parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
+    parser.add_argument("--only", type=Path, metavar="FOLDER", help="evaluate what was written there, and no more")
+    given = parser.parse_args()
+    if given.only:
+        rate = evaluation_rate(folders_of(given.only), given.only / "out", given.precision, given.device)
+        if rate == rate:  # on the first process
+            print(f"files a second: {rate:.2f}")
+        return
+    print(json.dumps({**ratio(given.precision, given.device), **provenance()}, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,73 +1,123 @@
-"""Measure, and write the figures, a picture and a table.
+"""Measure speed and memory, and write the figures, pictures and a table.
 
 python -m benchmarks.speed --out benchmarks/results/speed.json
 python -m benchmarks.speed --threads 1 --clock cpu --out ...     # on a machine that others use too
 python -m benchmarks.speed --device cuda --out ...               # milliseconds of a GPU
+
+A run that was stopped goes on where it was when it is called again.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from tqdm import tqdm
 
+from ir_quality_plugin.checkpoints.write import whole
+
+from .. import evaluation
 from ..provenance import provenance
-from .agreement import METHODS, agreement
-from .clock import floor, interleaved, operations, peak_memory
-from .compact import compact_ratios
-from .rows import ROWS
-from .table import draw, markdown
+from .agreement import agreement
+from .clock import Clock
+from .compact import compact_ratio
+from .floor import asked_of, floor
+from .growth import GROWTH, growth
+from .large import COMMANDS, COMPACT, large_image, small_image
+from .memory import peak_memory
+from .pictures import draw_bars, draw_growth
+from .rows import METHODS, PRECISIONS, ROWS
+from .steps import STEPS, training_step
+from .table import markdown
+from .unfinished import Unfinished, state_of_sources
+
+PARTS = ("rows", "memory", "compact", "agreement", "evaluation", "growth", "large", "steps")
+# Of the others, processes and memory of a machine are measured, which no GPU changes.
+ON_CUDA = ("rows", "memory", "compact", "agreement", "steps")
+SIDES = ("peer fp32", "ours fp32", "ours bf16")
+
+
+class Step(NamedTuple):
+    """One measurement: its place in the result, and what takes it."""
+
+    part: str
+    name: str
+    measure: Callable[[], Any]
 
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__)
-    parser.add_argument("--out", type=Path, help="where the JSON goes; a .md and a .svg stand beside it")
-    parser.add_argument("--add", action="store_true", help="keep what --out holds of other rows")
-    parser.add_argument("--rows", nargs="*", choices=ROWS, default=list(ROWS))
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.speed", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, help="where the JSON goes; a .md and two .svg stand beside it")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, help="only these")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: what this process computed")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
-    parser.add_argument("--photographs", type=Path, default=Path("recipes/smoke/photographs"))
-    parser.add_argument("--agreement", nargs="+", choices=METHODS, default=METHODS, help="methods to rank in bf16")
-    parser.add_argument("--skip", nargs="*", choices=("agreement", "compact", "memory"), default=[])
+    parser.add_argument("--photographs", type=Path, default=Path("recipes/smoke/photographs/train/gt"))
+    parser.add_argument("--full", action="store_true", help="8K images by the full sizes too: ten minutes more")
     parser.add_argument("--memory-of", nargs=3, metavar=("ROW", "SIDE", "PRECISION"), help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def measure_row(name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Time both sides in both precisions in turns, and take the peak memory of each in a process of its own."""
+def steps(options: argparse.Namespace) -> Iterator[Step]:
+    """All measurements in their order."""
+    clock, device = Clock(options.device, options.clock, options.rounds), options.device
+    yield Step("floor", "rates", lambda: floor(clock))
+    for name in ROWS:
+        yield Step("rows", name, lambda name=name: measure_row(name, clock))
+    for name in ROWS:
+        for side in SIDES:
+            yield Step("memory", f"{name} {side}", lambda name=name, side=side: memory_apart(name, side, options))
+    for method in METHODS:
+        yield Step("compact", method, lambda method=method: compact_ratio(method, clock))
+    for method in METHODS:
+        yield Step("agreement", method, lambda method=method: agreement(method, options.photographs, device))
+    for precision in PRECISIONS:
+        yield Step("evaluation", precision, lambda precision=precision: evaluation.ratio(precision, device))
+    for name in GROWTH:
+        yield Step("growth", name, lambda name=name: growth(name, clock))
+    for command in COMMANDS:
+        for scorer in (*COMPACT, *(METHODS if options.full else ())):
+            name = f"{command} {scorer}"
+            yield Step("large", name, lambda name=name: large_image(*name.split()))
+        yield Step("large", f"{command} small", lambda command=command: small_image(command))
+    for network in STEPS:
+        yield Step("steps", network, lambda network=network: training_step(network, clock))
+
+
+def measure_row(name: str, clock: Clock) -> dict[str, Any]:
+    """Time the peer, and ours in both precisions, in turns."""
     row = ROWS[name]
-    sides = [("peer", "fp32"), ("ours", "fp32"), ("ours", "bf16"), ("peer", "bf16")]
-    calls = {f"{side} {precision}": row.build(side, precision, options.device) for side, precision in sides}
-    difference = float((calls["peer fp32"]() - calls["ours fp32"]()).abs().max())
-    found: dict[str, Any] = {
+    calls = {side: row.build(*side.split(), clock.device) for side in SIDES}
+    found = {side: call() for side, call in calls.items()}
+    return {
         "name": row.name,
         "peer": row.peer,
         "expected": row.expected,
         "expected_memory": row.memory,
-        "largest_difference_fp32": difference,
-        "operations": operations(row.work),
-        "seconds": interleaved(calls, options.rounds, options.clock, options.device),
+        "largest_difference_fp32": float((found["peer fp32"] - found["ours fp32"]).abs().max()),
+        "largest_value_fp32": float(found["peer fp32"].abs().max()),
+        **asked_of(row.work),
+        "seconds": clock.interleaved(calls, warm=True),
     }
-    if "memory" not in options.skip:
-        found["peak_bytes"] = {
-            f"{side} {precision}": _memory_apart(name, side, precision, options) for side, precision in sides
-        }
-    return found
 
 
-def _memory_apart(name: str, side: str, precision: str, options: argparse.Namespace) -> int:
-    command = [sys.executable, "-m", "benchmarks.speed", "--memory-of", name, side, precision]
+def memory_apart(name: str, side: str, options: argparse.Namespace) -> dict[str, int]:
+    """Take the peak memory of one side in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.speed", "--memory-of", name, *side.split()]
     command += ["--threads", str(options.threads), "--device", str(options.device)]
-    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
+    printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return json.loads(printed.splitlines()[-1])
 
 
 def machine(options: argparse.Namespace) -> dict[str, Any]:
@@ -77,6 +127,7 @@ def machine(options: argparse.Namespace) -> dict[str, Any]:
         found["hardware"] = torch.cuda.get_device_name(options.device)
     return found | {
         "instructions": torch.backends.cpu.get_cpu_capability(),
+        "device": options.device.type,
         "clock": options.clock,
         "shared": found["load_average"] > options.threads,
         "rounds": options.rounds,
@@ -84,36 +135,45 @@ def machine(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure everything, and write it."""
+    """Measure what is asked for and not there yet, and write it."""
     options = arguments()
     torch.set_num_threads(options.threads)
     if options.memory_of:
         name, side, precision = options.memory_of
-        print(peak_memory(ROWS[name].build(side, precision, options.device), options.device))
+        print(json.dumps(peak_memory(ROWS[name].build(side, precision, options.device), options.device)))
         return
-    result: dict[str, Any] = {"rows": {}}
-    if options.add and options.out and options.out.is_file():
-        result = json.loads(options.out.read_text())
-    result |= {"machine": machine(options), "floor": floor(9, options.clock, options.device)}
-    for name in tqdm(options.rows, disable=not sys.stderr.isatty()):
-        result["rows"][name] = measure_row(name, options)
-        keep(result, options.out)
-    if "compact" not in options.skip:
-        result["compact"] = compact_ratios(options.rounds, options.clock, options.device)
-    if "agreement" not in options.skip:
-        result["agreement"] = agreement(options.photographs, options.agreement, options.device)
-    keep(result, options.out)
-    print(markdown(result))
+    os.environ["OMP_NUM_THREADS"] = str(options.threads)  # of commands that are measured whole
+    kept = ("threads", "clock", "device", "rounds", "photographs")
+    settings = {name: str(getattr(options, name)) for name in kept} | {"sources": state_of_sources()}
+    unfinished = Unfinished(options.out, settings)
+    unfinished.result.setdefault("machine", machine(options))
+    parts = options.parts or (PARTS if options.device.type == "cpu" else ON_CUDA)
+    asked = [step for step in steps(options) if step.part in ("floor", *parts)]
+    for place, step in enumerate(asked, start=1):
+        print(f"{place} of {len(asked)}: {step.part}, {step.name}", end="", file=sys.stderr, flush=True)
+        if unfinished.has(step.part, step.name):
+            print(": was measured before", file=sys.stderr)
+            continue
+        began = time.perf_counter()
+        unfinished.add(step.part, step.name, step.measure())
+        print(f": {time.perf_counter() - began:.0f} s", file=sys.stderr)
+    keep(unfinished.result, options.out)
+    unfinished.finish()
+    print(markdown(unfinished.result))
 
 
 def keep(result: dict[str, Any], out: Path | None) -> None:
-    """Write the figures so far, the table and the picture."""
+    """Write the figures, the table and the pictures."""
     if out is None:
         return
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(result, indent=1) + "\n")
-    out.with_suffix(".md").write_text(markdown(result))
-    draw(result, out.with_suffix(".svg"))
+    with whole(out) as path:
+        path.write_text(json.dumps(result, indent=1) + "\n")
+    with whole(out.with_suffix(".md")) as path:
+        path.write_text(markdown(result))
+    if "rows" in result:
+        draw_bars(result, out.with_suffix(".svg"))
+    if "growth" in result:
+        draw_growth(result["growth"], out.with_name(f"{out.stem}_growth.svg"))
 
 
 if __name__ == "__main__":

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 import ir_quality_plugin as irq
 
+from ..evaluation import casting
 from . import peers
 
 Call = Callable[[], Tensor]
 PRECISIONS = ("fp32", "bf16")
+METHODS = ("ckdn", "teacheriqa", "cvrkd")
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Row:
         name: as the table says it.
         build: gives the call of a side ("peer" or "ours") in a precision, on a device; a call returns scores or the
             gradient at the pixels.
-        work: runs our plain network on the same input; its operations are counted.
+        work: runs our plain network on the same input, without values; its operations and bytes are counted.
         expected: least ratio peer over ours by precision, as the issue asks.
         memory: highest ratio of peak memory ours over the peer's by precision, where one is asked for.
         peer: who stands on the other side.
@@ -46,11 +48,6 @@ def images(count: int, height: int, width: int, seed: int) -> Tensor:
     coarse = torch.rand(count, 3, height // 16, width // 16, generator=draw)
     smooth = torch.nn.functional.interpolate(coarse, size=(height, width), mode="bicubic").clamp(0, 1)
     return (smooth + 0.1 * torch.randn(smooth.shape, generator=draw)).clamp(0, 1)
-
-
-def casting(precision: str, device: torch.device) -> AbstractContextManager[Any]:
-    """Autocast to bfloat16, or nothing."""
-    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
 def _scoring(score: Callable[..., Tensor], given: tuple[Tensor, ...], precision: str, device: torch.device) -> Call:
@@ -114,8 +111,15 @@ def cvrkd_score(side: str, precision: str, device: torch.device) -> Call:
     return _scoring(lambda image: scorer(image, reference=clean), (restored,), precision, device)
 
 
-def _network_work(method: str, build: Callable[[Any], Any]) -> Callable[[], Any]:
-    return lambda: build(irq.load_scorer(method, weights="random").network)
+def _network_work(method: str, run: Callable[[Any], Any]) -> Callable[[], Any]:
+    """Run a plain network on tensors without values: what it computes can be counted in no time."""
+
+    def work() -> None:
+        network = irq.load_scorer(method, weights="random").network
+        with FakeTensorMode(allow_non_fake_inputs=True):
+            run(network)
+
+    return work
 
 
 def _loss_work(network: Any) -> None:

@@ -1,11 +1,11 @@
-"""The Markdown table and the picture of the measured figures."""
+"""The measured figures as tables, and how near they are to the machine's floor."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-COLOURS = {"fp32": "#3b6ea5", "bf16": "#d08a2e"}
+from .floor import least_seconds
+from .rows import PRECISIONS
 
 
 def ratio(row: dict[str, Any], precision: str) -> float:
@@ -13,120 +13,173 @@ def ratio(row: dict[str, Any], precision: str) -> float:
     return row["seconds"]["peer fp32"]["median_s"] / row["seconds"][f"ours {precision}"]["median_s"]
 
 
-def memory_ratio(row: dict[str, Any], precision: str) -> float | None:
-    """Our peak memory over the peer's in float32."""
-    peak = row.get("peak_bytes")
-    return peak and peak[f"ours {precision}"] / peak["peer fp32"]
-
-
 def floor_share(result: dict[str, Any], row: dict[str, Any], precision: str) -> float:
-    """The least time that the machine could take for the counted operations, over ours."""
-    least = row["operations"] / max(result["floor"][precision].values())
+    """The least time that the machine could take for what the row asks, over ours."""
+    least = least_seconds(result["floor"]["rates"], row, precision, result["machine"]["device"])
     return least / row["seconds"][f"ours {precision}"]["median_s"]
+
+
+def reach(result: dict[str, Any], row: dict[str, Any], precision: str) -> float:
+    """How many times faster than the peer the machine could be at most."""
+    return ratio(row, precision) / floor_share(result, row, precision)
+
+
+def memory_ratio(result: dict[str, Any], name: str, precision: str, call: str = "first") -> float:
+    """Our peak memory over the peer's in float32."""
+    peak = result["memory"]
+    return peak[f"{name} ours {precision}"][call] / peak[f"{name} peer fp32"][call]
 
 
 def markdown(result: dict[str, Any]) -> str:
     """Write the figures as a page."""
-    machine, floor = result["machine"], result["floor"]
-    clock = "CPU time of the process" if machine["clock"] == "cpu" else "wall time"
+    sections = {
+        "rows": _rows, "memory": _memory, "compact": _compact, "agreement": _agreement, "evaluation": _evaluation,
+        "large": _large, "steps": _steps, "growth": _growth,
+    }  # fmt: skip
+    lines = ["# Speed and memory", "", _about(result), ""]
+    for part, section in sections.items():
+        if part in result:
+            lines += [*section(result), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _about(result: dict[str, Any]) -> str:
+    machine = result["machine"]
+    clock = "the GPU's clock" if machine["device"] == "cuda" else "wall time"
+    clock = "CPU time of the process" if machine["clock"] == "cpu" else clock
     shared = f", shared with other work (load {machine['load_average']})" if machine["shared"] else ""
-    rates = "; ".join(
-        f"{precision} {found['matrix'] / 1e9:.0f} GFLOP/s for a 2048-cube matrix product, "
-        f"{found['convolution'] / 1e9:.0f} for a convolution"
-        for precision, found in floor.items()
+    about = (
+        f"`python -m benchmarks.speed`, {machine['date']} at {machine['commit']}, {machine['hardware']} "
+        f"({machine['instructions']}), {machine['threads']} of {machine['cores']} cores{shared}, torch "
+        f"{machine['torch']}: {clock}, medians of {machine['rounds']} interleaved runs, least to largest in brackets."
     )
+    if "floor" not in result:
+        return about
+    rates = result["floor"]["rates"]
+    found = "; ".join(
+        f"{precision} {rates[precision]['matrix'] / 1e9:.0f} GFLOP/s for a 2048-cube matrix product, "
+        f"{rates[precision]['convolution'] / 1e9:.0f} for a convolution"
+        for precision in PRECISIONS
+    )
+    copied = f"; {rates['memory']['copy'] / 1e9:.0f} GB/s for a copy" if "memory" in rates else ""
+    return f"{about} Floor: {found}{copied}."
+
+
+def _rows(result: dict[str, Any]) -> list[str]:
     lines = [
-        f"Measured {machine['date']} at {machine['commit']} on {machine['hardware']} ({machine['instructions']}), "
-        f"{machine['threads']} of {machine['cores']} cores{shared}, torch {machine['torch']}: {clock}, medians of "
-        f"{machine['rounds']} interleaved runs, least to largest in brackets. Floor: {rates}.",
-        "",
         "| what | beside | peer fp32 | ours fp32 | faster | asked | of floor | ours bf16 | faster | asked | of floor |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
+    short = []
     for row in result["rows"].values():
         cells = [row["name"], row["peer"], _time(row["seconds"]["peer fp32"])]
-        for precision in ("fp32", "bf16"):
-            cells += [
-                _time(row["seconds"][f"ours {precision}"]),
-                f"**{ratio(row, precision):.1f}x**",
-                f"{row['expected'][precision]:g}x",
-                f"{floor_share(result, row, precision):.0%}",
-            ]
-        lines.append("| " + " | ".join(cells) + " |")
-    lines += ["", *_memory(result), *_compact(result), *_agreement(result)]
-    return "\n".join(lines).rstrip() + "\n"
+        for precision in PRECISIONS:
+            faster, asked = ratio(row, precision), row["expected"][precision]
+            share = floor_share(result, row, precision)
+            cells += [_time(row["seconds"][f"ours {precision}"]), f"**{faster:.1f}x**", f"{asked:g}x", f"{share:.0%}"]
+            if faster < asked:
+                most = reach(result, row, precision)
+                short.append(
+                    f"- {row['name']}, {precision}: {faster:.1f}x of {asked:g}x. At the floor it would be {most:.1f}x; "
+                    f"this is {share:.0%} of that."
+                )
+        lines.append(_line(cells))
+    if short:
+        lines += ["", 'Short of what was asked (why: [decisions](../../docs/decisions.md), "What speed is left"):', ""]
+    return [*lines, *short]
 
 
 def _time(taken: dict[str, float]) -> str:
     scaled = [taken[entry] * 1e3 for entry in ("median_s", "least_s", "most_s")]
-    return "{:.0f} ms [{:.0f}, {:.0f}]".format(*scaled)
+    digits = 0 if scaled[0] >= 10 else 2
+    median, least, most = (f"{value:.{digits}f}" for value in scaled)
+    return f"{median} ms [{least}, {most}]"
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
 
 
 def _memory(result: dict[str, Any]) -> list[str]:
-    rows = [row for row in result["rows"].values() if row.get("peak_bytes")]
-    if not rows:
-        return []
     lines = [
-        "| peak memory of | peer | ours fp32 | of the peer's | ours bf16 | of the peer's |",
-        "|---|---|---|---|---|---|",
+        "| peak memory of | calls | peer fp32 | ours fp32 | of the peer's | ours bf16 | of the peer's |",
+        "|---|---|---|---|---|---|---|",
     ]
-    for row in rows:
-        peak = {side: f"{size / 2**20:.0f} MB" for side, size in row["peak_bytes"].items()}
-        asked = row["expected_memory"] or {}
-        cells = [row["name"], peak["peer fp32"]]
-        for precision in ("fp32", "bf16"):
-            limit = f" (asked: {asked[precision]:g}x)" if precision in asked else ""
-            cells += [peak[f"ours {precision}"], f"{memory_ratio(row, precision):.2f}x{limit}"]
-        lines.append("| " + " | ".join(cells) + " |")
-    return [*lines, ""]
+    for name, row in result.get("rows", {}).items():
+        for call in ("first", "later"):
+            peak = {
+                side: f"{result['memory'][f'{name} {side}'][call] / 2**20:.0f} MB"
+                for side in ("peer fp32", "ours fp32", "ours bf16")
+            }
+            asked = row["expected_memory"] or {}
+            cells = [row["name"], call, peak["peer fp32"]]
+            for precision in PRECISIONS:
+                limit = f" (asked: {asked[precision]:g}x)" if precision in asked else ""
+                cells += [peak[f"ours {precision}"], f"{memory_ratio(result, name, precision, call):.2f}x{limit}"]
+            lines.append(_line(cells))
+    note = (
+        "Above what the process held with the networks built. First: the first call, with what it leaves behind, which "
+        "for ours is the weights laid out once more and the references that are remembered. Later: the call after it."
+    )
+    return [*lines, "", note]
 
 
 def _compact(result: dict[str, Any]) -> list[str]:
-    if "compact" not in result:
-        return []
     found = [f"{method}-s {entry['ratio']:.1f}x" for method, entry in result["compact"].items()]
-    return [f"Compact scorers beside their full sizes (480 x 640 px; asked: 8x): {', '.join(found)}.", ""]
+    return [f"Compact scorers beside their full sizes (480 x 640 px; asked: 8x): {', '.join(found)}."]
 
 
 def _agreement(result: dict[str, Any]) -> list[str]:
-    if "agreement" not in result:
-        return []
-    found = [f"{method} {entry['srcc']:.5f}" for method, entry in result["agreement"]["methods"].items()]
+    entries = result["agreement"]
+    found = [f"{method} {entry['srcc']:.5f}" for method, entry in entries.items()]
+    first = next(iter(entries.values()))
     return [
-        f"SRCC of bf16 scores with fp32 scores over {result['agreement']['images']} spoiled photographs (asked: "
-        f"{result['agreement']['expected']}): {', '.join(found)}.",
-        "",
+        f"SRCC of bf16 scores with fp32 scores over {first['images']} spoiled photographs of {first['side_px']} px "
+        f"(asked: {first['expected']}): {', '.join(found)}."
     ]
 
 
-def draw(result: dict[str, Any], path: Path) -> None:
-    """Draw how many times faster each row is, with what was asked for as a tick and the floor as a line."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    rows = list(result["rows"].values())
-    figure, axes = pyplot.subplots(figsize=(9, 1.1 + 0.9 * len(rows)), layout="constrained")
-    for place, row in enumerate(rows):
-        for offset, (precision, colour) in zip((-0.2, 0.2), COLOURS.items(), strict=True):
-            faster, least = ratio(row, precision), row["expected"][precision]
-            reach = faster / floor_share(result, row, precision)
-            axes.barh(place + offset, faster, 0.34, color=colour, label=f"ours, {precision}" if not place else None)
-            axes.plot([least, least], [place + offset - 0.17, place + offset + 0.17], color="black", lw=2)
-            axes.plot([reach], [place + offset], marker="D", ms=5, color=colour, mec="black")
-            axes.annotate(f"{faster:.1f}x", (faster, place + offset), (4, 0), textcoords="offset points", va="center")
-    axes.axvline(1, color="grey", lw=0.8)
-    axes.set_yticks(range(len(rows)), [_wrapped(row) for row in rows])
-    axes.invert_yaxis()
-    axes.set_xlabel("times faster than the peer in fp32")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.plot([], [], color="black", lw=2, label="asked for")
-    axes.plot([], [], "D", ms=5, color="white", mec="black", label="the machine's floor")
-    figure.legend(frameon=False, loc="outside upper right", ncols=4)
-    figure.savefig(path)
-    pyplot.close(figure)
+def _evaluation(result: dict[str, Any]) -> list[str]:
+    found = [
+        f"{precision} {entry['ratio_of_medians']:.2f}x (asked: {entry['expected']:g}x)"
+        for precision, entry in result["evaluation"].items()
+    ]
+    first = next(iter(result["evaluation"].values()))
+    return [
+        f"`irq evaluate` from disk beside the raw forward of {first['scorer']} on images in memory, files of "
+        f"{first['restored_px']} px a second: {', '.join(found)}. bf16 is autocast around both."
+    ]
 
 
-def _wrapped(row: dict[str, Any]) -> str:
-    return f"{row['name'].replace(', ', ',' + chr(10), 1)}\nvs {row['peer']}"
+def _large(result: dict[str, Any]) -> list[str]:
+    lines = ["| one image of 7680 x 4320 px | peak memory | above a small image's | seconds |", "|---|---|---|---|"]
+    for name, found in result["large"].items():
+        command, scorer = name.split()
+        small = result["large"].get(f"{command} small")
+        if found is small:
+            continue
+        sizes = [found["peak_bytes"], *([found["peak_bytes"] - small["peak_bytes"]] if small else [])]
+        gigabytes = [f"{size / 2**30:.2f} GB" for size in sizes] + [""] * (small is None)
+        lines.append(_line([f"`irq {command}`, {scorer}", *gigabytes, f"{found['seconds']:.0f}"]))
+    return [*lines, "", "The image alone is 0.37 GB as float32; a degraded input brought to its size is as much again."]
+
+
+def _steps(result: dict[str, Any]) -> list[str]:
+    first = next(iter(result["steps"].values()))
+    lines = [
+        f"Share of a training step with L1 and Adam that a term takes, {first['batch']} crops of {first['crop_px']} px "
+        f"(asked on a GPU: {first['expected']['full']:.0%} for full sizes, {first['expected']['compact']:.0%} for "
+        "compact ones):",
+        "",
+        _line(["network", "precision", "step without", *first["share"]]),
+        "|---" * (3 + len(first["share"])) + "|",
+    ]
+    for network, entry in result["steps"].items():
+        for precision in PRECISIONS:
+            shares = [f"{entry['share'][term][precision]:.0%}" for term in entry["share"]]
+            lines.append(_line([network, precision, _time(entry["seconds"][f"step {precision}"]), *shares]))
+    return lines
+
+
+def _growth(result: dict[str, Any]) -> list[str]:
+    return ["How cost grows with the batch, the side, references and processes:", "", "![growth](speed_growth.svg)"]

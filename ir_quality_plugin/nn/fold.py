@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .folded import FoldedConv, Kernel, fold_norm
+from .folded import FoldedConv, Kernel, folded_conv
+from .folded_inception import FoldedInceptionConv
 from .inception import InceptionConv
 from .resnet import Bottleneck, ResidualPyramid
 
@@ -35,50 +35,14 @@ class FoldedBottleneck(nn.Module):
 
     def __init__(self, block: Bottleneck) -> None:
         super().__init__()
-        self.reduce = _conv(block.conv1, block.bn1, relu=True)
-        self.mix = _conv(block.conv2, block.bn2, relu=True)
-        self.expand = _conv(block.conv3, block.bn3, relu=True)
+        self.reduce = folded_conv(block.conv1, block.bn1, relu=True)
+        self.mix = folded_conv(block.conv2, block.bn2, relu=True)
+        self.expand = folded_conv(block.conv3, block.bn3, relu=True)
         self.downsample = _fold(block.downsample)
 
     def forward(self, features: Tensor) -> Tensor:
         """Map (B, in_channels, H, W) to (B, planes * expansion, H/stride, W/stride)."""
         return self.expand(self.mix(self.reduce(features)), self.downsample(features))
-
-
-class FoldedInceptionConv(nn.Module):
-    """An `InceptionConv`: the three 1x1 convolutions that read its input are one, and every BatchNorm is folded."""
-
-    def __init__(self, block: InceptionConv) -> None:
-        super().__init__()
-        inception: Any = block[0]
-        norm: Any = block[1]
-        triple: Any = block[3]
-        quarter = inception.point.out_channels
-        hidden = inception.wide[0].out_channels
-        point, wide, near, pool = (slice(start * quarter, (start + 1) * quarter) for start in range(4))
-
-        def joined() -> Kernel:
-            entrances = (
-                fold_norm(inception.point, norm, point),
-                fold_norm(inception.wide[0], inception.wide[1]),
-                fold_norm(inception.near[0], inception.near[1]),
-            )
-            return Kernel(*(torch.cat(parts) for parts in zip(*entrances, strict=True)))
-
-        self.widths = (quarter, hidden, hidden)
-        self.enter = FoldedConv(joined, inception.point, inception.point.weight.dtype, relu=True)
-        self.wide = _conv(inception.wide[3], norm, relu=True, channels=wide)
-        self.near = nn.Sequential(
-            _conv(inception.near[3], inception.near[4], relu=True),
-            _conv(inception.near[6], norm, relu=True, channels=near),
-        )
-        self.pool = nn.Sequential(inception.pool[0], _conv(inception.pool[1], norm, relu=True, channels=pool))
-        self.triple = nn.Sequential(*_runs([*triple, block[4], block[5]]))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Map (B, in_channels, H, W) to (B, out_channels, H, W)."""
-        point, wide, near = self.enter(features).split(self.widths, dim=1)
-        return self.triple(torch.cat([point, self.wide(wide), self.near(near), self.pool(features)], dim=1))
 
 
 class FoldedDoubling(nn.Module):
@@ -113,12 +77,6 @@ def _fold(network: Any) -> Any:
     return twin
 
 
-def _conv(
-    conv: nn.Conv2d, norm: nn.BatchNorm2d | None = None, relu: bool = False, channels: slice = slice(None)
-) -> FoldedConv:
-    return FoldedConv(partial(fold_norm, conv, norm, channels), conv, conv.weight.dtype, relu)
-
-
 def _runs(steps: list[nn.Module]) -> Iterator[nn.Module]:
     """Fold every convolution of a chain with the BatchNorm and the ReLU behind it."""
     place = 0
@@ -134,19 +92,23 @@ def _runs(steps: list[nn.Module]) -> Iterator[nn.Module]:
         norm: Any = behind.pop(0) if behind and isinstance(behind[0], nn.BatchNorm2d) else None
         relu = bool(behind) and isinstance(behind[0], nn.ReLU)
         place += (norm is not None) + relu
-        yield _conv(step, norm, relu)
+        yield folded_conv(step, norm, relu)
 
 
 def _pyramid(trunk: ResidualPyramid) -> ResidualPyramid:
     twin = copy.copy(trunk)
     twin._modules = {name: _fold(child) for name, child in trunk._modules.items()}
-    twin._modules |= {"conv1": _conv(trunk.conv1, trunk.bn1, relu=True), "bn1": nn.Identity(), "relu": nn.Identity()}
+    twin._modules |= {
+        "conv1": folded_conv(trunk.conv1, trunk.bn1, relu=True),
+        "bn1": nn.Identity(),
+        "relu": nn.Identity(),
+    }
     return twin
 
 
 def _lone(conv: nn.Conv2d) -> nn.Module:
     # With one output channel at one place, oneDNN mixes up the images of a batch (torch 2.14).
-    return conv if conv.out_channels == 1 else _conv(conv)
+    return conv if conv.out_channels == 1 else folded_conv(conv)
 
 
 def _doubling(up: nn.ConvTranspose2d) -> nn.Module:

@@ -7,6 +7,7 @@ same with these modules, in fewer passes over memory; the network keeps its own 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -38,13 +39,12 @@ def fold_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d | None = None, channels: sli
         channels: of the BatchNorm, where it also normalises other maps beside this one's.
     """
     with torch.no_grad():
-        weight = conv.weight.double()
-        bias = weight.new_zeros(len(weight)) if conv.bias is None else conv.bias.double()
+        bias = conv.weight.new_zeros(len(conv.weight)) if conv.bias is None else conv.bias
         if norm is None or norm.running_var is None or norm.running_mean is None:
-            return Kernel(weight, bias)
+            return Kernel(conv.weight.double(), bias.double())
         scale = norm.weight[channels].double() * (norm.running_var[channels].double() + norm.eps).rsqrt()
         shifted = (bias - norm.running_mean[channels].double()) * scale + norm.bias[channels].double()
-        return Kernel(weight * scale.view(-1, 1, 1, 1), shifted)
+        return Kernel(conv.weight * scale.view(-1, 1, 1, 1), shifted)
 
 
 class FoldedConv(nn.Module):
@@ -95,6 +95,10 @@ class FoldedConv(nn.Module):
             return _ONEDNN._convolution_pointwise(
                 features, weight, bias, *place, "relu" if self.relu else "none", [], ""
             )
+        if self.groups > 1:
+            # Which torch does not fuse, and refuses in bfloat16.
+            output = _ONEDNN._convolution_pointwise(features, weight, bias, *place, "none", [], "").add_(residual)
+            return output.relu_() if self.relu else output
         residual = residual.contiguous(memory_format=torch.channels_last)
         then = "relu" if self.relu else None
         return _ONEDNN._convolution_pointwise.binary(features, residual, weight, bias, *place, "add", 1.0, then, [], "")
@@ -150,6 +154,13 @@ class FoldedConv(nn.Module):
                     )
                 self._laid_out[dtype, way] = weight, exact.bias.to(dtype)
         return self._laid_out[dtype, way]
+
+
+def folded_conv(
+    conv: nn.Conv2d, norm: nn.BatchNorm2d | None = None, relu: bool = False, channels: slice = slice(None)
+) -> FoldedConv:
+    """A convolution with the BatchNorm behind it (see `fold_norm`), and a ReLU."""
+    return FoldedConv(partial(fold_norm, conv, norm, channels), conv, conv.weight.dtype, relu)
 
 
 class Phases:

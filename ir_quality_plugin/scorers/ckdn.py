@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import product
+
+import torch
 from torch import Tensor
 
 from ..nn.crops import centre_crop
@@ -9,6 +12,10 @@ from ..nn.pixels import resize_shorter
 from ..nn.rowwise import rowwise
 from .scorer import Scorer
 
+# Between features of the predictor, in pixels of the image.
+STRIDE = 8
+# Above so many pixels, features are made square by square: their memory is a square's.
+LARGE_PX, SQUARE_PX = 2**22, 1024
 RELEASED_RESIZE_PX = 329
 RELEASED_CROP_PX = 288
 
@@ -27,6 +34,10 @@ class CKDNScorer(Scorer):
 
     def score(self, restored: Tensor, guide: Tensor) -> Tensor:
         """Score (B,3,H,W) against `guide` of the same shape as (B,)."""
+        takes_gradient = torch.is_grad_enabled() and (restored.requires_grad or guide.requires_grad)
+        large = restored.shape[-2:].numel() > LARGE_PX and self.protocol == "whole"
+        if large and not takes_gradient and not torch.compiler.is_compiling():
+            return torch.cat([self._judge_large(*pair) for pair in zip(restored[:, None], guide[:, None], strict=True)])
         images = ((restored, "bicubic"), (guide, "nearest"))
         prepared = [self._prepare(image, mode) for image, mode in images]
         return rowwise(self._judge, self.at_once(prepared[0]), *prepared)
@@ -34,7 +45,39 @@ class CKDNScorer(Scorer):
     def _judge(self, restored: Tensor, guide: Tensor) -> Tensor:
         return self.folded(restored, guide).degraded_reference.score
 
+    def _judge_large(self, restored: Tensor, guide: Tensor) -> Tensor:
+        """Score one image (1,3,H,W), its feature maps made square by square: the score of the whole, up to rounding.
+
+        A square is seen with all that its features depend on, and the mean over features is taken over all squares.
+        """
+        network = self.folded
+        reach = _reach(len(network.quality_encoder.stage), len(network.predictor.stage))
+        sums, count = [], 0
+        for top, left in product(*(range(0, side, SQUARE_PX) for side in restored.shape[-2:])):
+            seen = [slice(max(start - reach, 0), start + SQUARE_PX + reach) for start in (top, left)]
+            square = [self.prepare(images[..., seen[0], seen[1]]) for images in (restored, guide)]
+            difference = network.quality_encoder(square[0]) - network.degradation_encoder(square[1])
+            kept = [
+                slice((start - cut.start) // STRIDE, (start - cut.start + SQUARE_PX) // STRIDE)
+                for start, cut in zip((top, left), seen, strict=True)
+            ]
+            features = network.predictor.stage(difference)[..., kept[0], kept[1]]
+            sums.append(features.sum(dim=(2, 3), dtype=torch.float64))
+            count += features.shape[-2:].numel()
+        with torch.autocast(restored.device.type, enabled=False):
+            mlp, mean = network.predictor.mlp, torch.stack(sums).sum(dim=0) / count
+            return mlp(mean.to(mlp[0].weight.dtype)).flatten().sigmoid()
+
     def _prepare(self, images: Tensor, mode: str) -> Tensor:
         if self.protocol == "released":
             images = centre_crop(resize_shorter(images, RELEASED_RESIZE_PX, mode), RELEASED_CROP_PX)
         return self.prepare(images)
+
+
+def _reach(encoder_depth: int, predictor_depth: int) -> int:
+    """How far the pixels that a feature depends on reach out of its own square of 8, in pixels, rounded up to squares.
+
+    3 of the 7x7 convolution at full resolution, 2 of the pool at a half, 4 of each 3x3 at a quarter, 8 at an eighth.
+    """
+    pixels = 3 + 2 + 4 * (encoder_depth + 1) + STRIDE * (predictor_depth - 1)
+    return -(-pixels // STRIDE) * STRIDE

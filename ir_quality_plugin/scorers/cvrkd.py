@@ -12,7 +12,6 @@ from torch import Tensor
 
 from ..models.card import Card, Protocol
 from ..models.cvrkd import CVRKD
-from ..nn.crops import take_patches
 from ..nn.folded import precision
 from ..nn.pixels import mirror_to
 from ..nn.rowwise import rowwise
@@ -61,12 +60,11 @@ class CVRKDScorer(PatchScorer):
     def encode(self, images: Tensor, groups: int) -> Tensor:
         """Encode G groups of patches of (B,3,H,W) as (B,G,C,grid,grid), each group spread over the image."""
         side = self.card.patch_px
-        images = mirror_to(self.prepare(images), side, side)
+        images = mirror_to(images, side, side)
         origins = self.origins(images, groups * self.patches_a_group)
         # On an image hardly larger than a patch, many of them fall on the same place: each is looked at once.
         places = list(dict.fromkeys(origins))
-        patches = take_patches(images, places, side).flatten(0, 1)
-        local = torch.cat([self.folded.localise(piece) for piece in patches.split(self.at_once(patches))])
+        local = torch.cat([self.folded.localise(self.prepare(piece)) for piece in self.pieces(images, places)])
         local = local.unflatten(0, (len(images), len(places)))
         if len(places) < len(origins):
             local = local[:, [places.index(origin) for origin in origins]]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
+import torch
 from torch import Tensor, nn
 
 from ..models.card import Card, Protocol
@@ -41,6 +44,18 @@ class PatchScorer(Scorer):
         height, width = fixed_size(restored)
         groups = -(-covering_count(height, width, self.card.patch_px) // self.patches_a_group)
         return max(native, groups * self.patches_a_group)
+
+    def pieces(self, images: Tensor, places: Sequence[Origin]) -> Iterator[Tensor]:
+        """Patches of (B,3,H,W) at every place, image by image: (N,3,side,side), as many as go through together.
+
+        A piece is cut when it is asked for, so that a large image is never held a second time as patches.
+        """
+        side = self.card.patch_px
+        where = [(image, top, left) for image in images for top, left in places]
+        at_once = min(self.at_once(images[..., :side, :side]), len(where))
+        for start in range(0, len(where), at_once):
+            cut = where[start : start + at_once]
+            yield torch.stack([image[:, top : top + side, left : left + side] for image, top, left in cut])
 
     def origins(self, images: Tensor, count: int) -> list[Origin]:
         """Where `count` patches of images of at least the patch's size are taken, as the protocol says."""

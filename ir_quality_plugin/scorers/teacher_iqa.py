@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from einops import rearrange
+import torch
 from torch import Tensor
 
 from ..nn.crops import take_patches
@@ -24,10 +24,17 @@ class TeacherIQAScorer(PatchScorer):
 
     def score(self, restored: Tensor, guide: None = None) -> Tensor:
         """Score (B,3,H,W) as (B,)."""
-        images = mirror_to(self.prepare(restored), self.card.patch_px, self.card.patch_px)
+        side = self.card.patch_px
+        images = mirror_to(restored, side, side)
         # On an image hardly larger than a patch, many of them fall on the same place: each is scored once.
         times = Counter(self.origins(images, self.count(restored)))
-        patches = rearrange(take_patches(images, list(times), self.card.patch_px), "b p c h w -> (b p) c h w")
-        scores = rowwise(lambda piece: self.folded(piece).score, self.at_once(patches), patches)
+        if torch.is_grad_enabled() and images.requires_grad:
+            patches = take_patches(images, list(times), side).flatten(0, 1)
+            scores = rowwise(self._judge, self.at_once(patches), patches)
+        else:
+            scores = torch.cat([self._judge(piece) for piece in self.pieces(images, list(times))])
         weights = scores.new_tensor(list(times.values())) / times.total()
-        return rearrange(scores, "(b p) -> b p", b=len(restored)) @ weights
+        return scores.view(len(restored), -1) @ weights
+
+    def _judge(self, patches: Tensor) -> Tensor:
+        return self.folded(self.prepare(patches)).score

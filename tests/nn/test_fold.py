@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from ir_quality_plugin.nn.fold import fold
+from ir_quality_plugin.nn.folded_inception import SlidingMax
 from ir_quality_plugin.nn.inception import InceptionConv
 from ir_quality_plugin.nn.resnet import Bottleneck, ResidualPyramid
 
@@ -66,6 +67,14 @@ def test_the_gradient_of_any_convolution_is_the_same(channels, side, stride, pad
     assert_alike(frozen(nn.Sequential(conv, nn.ReLU())), features(2, channels, height, width))
 
 
+@pytest.mark.parametrize(("height", "width"), [(2, 2), (2, 7), (7, 3), (1, 5), (1, 1)])
+def test_a_maximum_of_neighbours_is_the_max_pools(height, width):
+    pool = nn.MaxPool2d(3, 1, 1)
+    given = features(2, 5, height, width).contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        assert torch.equal(SlidingMax(pool)(given), pool(given))
+
+
 def test_a_single_score_an_image_is_that_images_own():
     score = frozen(nn.Conv2d(32, 1, 7))
     given = features(4, 32, 7, 7).contiguous(memory_format=torch.channels_last)
@@ -88,6 +97,14 @@ def test_autocast_is_followed():
         found = fold(network)(given)
     assert found.dtype == torch.bfloat16
     torch.testing.assert_close(found.float(), network(given), rtol=0.02, atol=0.02)
+
+
+def test_the_inception_block_follows_bfloat16():
+    block, given = frozen(InceptionConv(24, 16)), features(2, 24, 7, 9)
+    expected = block(given)
+    found = fold(block.bfloat16())(given.bfloat16())
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), expected, rtol=0.05, atol=0.05 * expected.abs().max().item())
 
 
 def test_a_network_folded_in_inference_mode_can_be_part_of_a_graph_later():

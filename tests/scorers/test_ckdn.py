@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional
 
 import ir_quality_plugin as irq
+from ir_quality_plugin.scorers import ckdn
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +59,29 @@ def test_full_reference_judges_against_the_aligned_clean_image(scorer):
     torch.testing.assert_close(full(restored, reference=clean), scorer(restored, degraded=clean))
     with pytest.raises(irq.ImageError, match=r"expected the same shape: ckdn-s compares aligned images"):
         full(restored, reference=images(48, 64))
+
+
+@pytest.mark.parametrize(("height", "width"), [(200, 331), (129, 64), (64, 190)])
+@pytest.mark.parametrize("name", ["ckdn", "ckdn-s"])
+def test_a_large_image_has_the_score_of_the_whole(name, height, width, monkeypatch):
+    scorer = irq.load_scorer(name, weights="random")
+    restored, degraded = (
+        torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1)
+    )
+    degraded = (0.3 * degraded + 0.7 * restored).clamp(0, 1)
+    with torch.inference_mode():
+        whole = scorer(restored, degraded)
+        monkeypatch.setattr(ckdn, "LARGE_PX", 0)
+        monkeypatch.setattr(ckdn, "SQUARE_PX", 64)
+        torch.testing.assert_close(scorer(restored, degraded), whole, rtol=0, atol=1e-6)
+        monkeypatch.setattr(ckdn, "_reach", lambda *_: 8)
+        assert (scorer(restored, degraded) - whole).abs().max() > 1e-6
+
+
+def test_a_large_image_keeps_its_gradient(monkeypatch):
+    scorer = irq.load_scorer("ckdn-s", weights="random")
+    monkeypatch.setattr(ckdn, "LARGE_PX", 0)
+    monkeypatch.setattr(ckdn, "SQUARE_PX", 64)
+    restored = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    scorer(restored, torch.rand(1, 3, 96, 96)).sum().backward()
+    assert bool((restored.grad != 0).any())

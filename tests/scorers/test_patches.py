@@ -98,6 +98,18 @@ def test_patches_that_coincide_are_scored_once_and_weigh_as_often_as_they_are_na
     torch.testing.assert_close(scorer(narrow), by_hand)
 
 
+@pytest.mark.parametrize("name", ["teacheriqa-s", "cvrkd-s"])
+def test_patches_of_a_large_image_are_cut_when_their_turn_comes(name, monkeypatch):
+    scorer = irq.load_scorer(name, weights="random")
+    restored = images(500, 700, 2)
+    held = []
+    monkeypatch.setattr(scorer, "prepare", lambda patches: held.append(len(patches)) or scorer.normalise(patches))
+    with torch.inference_mode():
+        scorer(restored, reference=restored[:1])
+    assert sum(held) >= 2 * 6 * 8
+    assert max(held) == scorer.at_once(restored[..., :96, :96])
+
+
 def test_one_reference_of_any_size_serves_a_whole_batch():
     scorer = irq.load_scorer("cvrkd-s", weights="random")
     restored, reference = images(), images(64, 300, 1, seed=1)

@@ -1,0 +1,96 @@
+"""Write the README's figures of speed from a result: `python -m benchmarks.speed.readme benchmarks/results/speed.json`.
+
+They stand between two comments, and a test holds them to the committed result.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from ir_quality_plugin.checkpoints.write import whole
+
+from .rows import PRECISIONS
+from .table import floor_share, memory_ratio, ratio
+
+README = Path(__file__).parents[2] / "README.md"
+BEGIN, END = "<!-- speed: python -m benchmarks.speed.readme -->", "<!-- end of speed -->"
+
+
+def figures(result: dict[str, Any]) -> str:
+    """The table, and a sentence for every other part that was measured."""
+    machine = result["machine"]
+    shared = ", which other work shared" if machine["shared"] else ""
+    clock = "CPU time" if machine["clock"] == "cpu" else "wall time"
+    about = (
+        f"{machine['hardware']}, {machine['threads']} of {machine['cores']} cores{shared}, {clock}, {machine['date']}; "
+        "how many times faster than the peer in fp32"
+    )
+    sentences = [says(result) for part, says in SENTENCES.items() if part in result]
+    with_memory = "memory" in result
+    lines = [
+        f"{about}, and the peak memory of a call beside the peer's:" if with_memory else f"{about}:",
+        "",
+        "| what | beside | fp32 | bf16 |" + (" memory fp32 | memory bf16 |" if with_memory else ""),
+        "|---" * (6 if with_memory else 4) + "|",
+    ]
+    for name, row in result["rows"].items():
+        cells = [row["name"], row["peer"], *(f"{ratio(row, precision):.1f}x" for precision in PRECISIONS)]
+        if with_memory:
+            cells += [f"{memory_ratio(result, name, precision, 'later'):.2f}x" for precision in PRECISIONS]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", " ".join(sentences)])
+
+
+def _floor(result: dict[str, Any]) -> str:
+    rows = result["rows"].values()
+    shares = {precision: [floor_share(result, row, precision) for row in rows] for precision in PRECISIONS}
+    spans = [f"{min(found):.0%} to {max(found):.0%} in {precision}" for precision, found in shares.items()]
+    return f"That is {' and '.join(spans)} of what the processor's fastest convolutions allow."
+
+
+def _compact(result: dict[str, Any]) -> str:
+    found = [f"{method}-s {entry['ratio']:.0f}x" for method, entry in result["compact"].items()]
+    return f"Compact scorers are faster than their full sizes: {', '.join(found)}."
+
+
+def _evaluation(result: dict[str, Any]) -> str:
+    found = [f"{entry['ratio_of_medians']:.2f} ({precision})" for precision, entry in result["evaluation"].items()]
+    return f"`irq evaluate` from disk, beside the raw forward: {', '.join(found)}."
+
+
+def _agreement(result: dict[str, Any]) -> str:
+    least = min(entry["srcc"] for entry in result["agreement"].values())
+    of = ", ".join(result["agreement"])
+    return f"SRCC of bf16 with fp32 scores over 500 spoiled photographs: at least {int(least * 1e4) / 1e4:.4f} ({of})."
+
+
+# In their order.
+SENTENCES = {"floor": _floor, "compact": _compact, "evaluation": _evaluation, "agreement": _agreement}
+
+
+def filled(text: str, result: dict[str, Any]) -> str:
+    """The README with the figures of a result.
+
+    Raises:
+        LookupError: the comments that the figures stand between are not there.
+    """
+    pattern = re.compile(f"{re.escape(BEGIN)}\n.*?{re.escape(END)}", re.DOTALL)
+    if not pattern.search(text):
+        raise LookupError(f"README.md has no figures between {BEGIN} and {END}; put the two lines back")
+    return pattern.sub(lambda _: f"{BEGIN}\n{figures(result)}\n{END}", text)
+
+
+def main() -> None:
+    """Fill in the README."""
+    result = json.loads(Path(sys.argv[1]).read_text())
+    text = filled(README.read_text(encoding="utf-8"), result)
+    with whole(README) as path:
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
