@@ -38,6 +38,18 @@ class MissingWeightsError(CheckpointError, UsageError):
     """Weights that are not there: neither shipped nor converted, or no file of that name. Nothing was begun."""
 
 
+class Stopped(QualityPluginError):  # noqa: N818  # no error of anything
+    """A training that was asked to stop by a signal, and did, with its state saved.
+
+    Attributes:
+        signal: number of the signal; 15 is SIGTERM.
+    """
+
+    def __init__(self, message: str, signal: int = 15) -> None:
+        super().__init__(message)
+        self.signal = signal
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of an error message about an unknown name: the nearest known ones, or all of them."""
     names = {candidate.lower(): candidate for candidate in sorted(known)}

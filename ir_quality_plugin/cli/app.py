@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
+import signal
 import sys
+from types import FrameType
 from typing import Annotated
 
 import typer
 
-from ..errors import QualityPluginError, UsageError
+from ..errors import QualityPluginError, Stopped, UsageError
 from ..version import __version__
 from . import benchmark, degradations, demo, doctor, evaluate, label, probe, recipes, score, train, triplets, weights
 from .once import Commands
@@ -74,9 +77,18 @@ def start(
 
 
 def main() -> None:
-    """Run `irq`; exits with 0 when all is done, 2 for a wrong call, 1 for work that failed."""
+    """Run `irq`; exits with 0 when all is done, 2 for a wrong call, 1 for work that failed.
+
+    Ended by a signal, it exits as a shell has it: 128 and the signal's number, 143 for SIGTERM, 130 for Ctrl-C.
+    """
+    signal.signal(signal.SIGTERM, _end)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.encoding.lower() != "utf-8":
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name may hold what this locale has no letters for
     try:
         app(prog_name="irq")
+    except Stopped as error:
+        score.echo_line(str(error))
+        sys.exit(128 + error.signal)
     except UsageError as error:
         score.echo_line(str(error))
         sys.exit(2)
@@ -91,6 +103,13 @@ def main() -> None:
         install = f"pip install 'ir-quality-plugin[{EXTRAS[package]}]', or as irq doctor says"
         typer.echo(f"irq: this command needs {package}, which is not installed; {install}", err=True)
         sys.exit(2)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Leave by the way out that tidies up: nothing half-written stays, workers end."""
+    line = f"irq: ended by {signal.Signals(number).name}; nothing half-written is left: call it again to go on\n"
+    os.write(2, line.encode())  # at any moment, in the midst of another line too
+    sys.exit(128 + number)
 
 
 def _drop_unwritten_output() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -97,7 +98,7 @@ def pair_folders(
         if pattern:
             chains[role] = _matched(role, paths, pattern, unpaired)
         else:
-            chains[role] = {path: names_of(path.stem, role if role in restored else None) for path in paths}
+            chains[role] = {path: names_of(_stem(path), role if role in restored else None) for path in paths}
     names, given_up = named(chains)
     keyed = {role: _by_name(role, of) for role, of in names.items()}
     restored_keys = sorted(set().union(*(keyed[method] for method in restored)))
@@ -137,6 +138,11 @@ def patterns_of(given: Sequence[str]) -> dict[str, str]:
     return patterns
 
 
+def _stem(path: Path) -> str:
+    """A file's stem as text of UTF-8, whatever Python takes names for in this locale."""
+    return os.fsencode(path.stem).decode("utf-8", "surrogateescape")
+
+
 def _check_patterns(match: Mapping[str, str], folders: Mapping[str, Path]) -> dict[str, re.Pattern[str]]:
     compiled = {}
     for role, pattern in match.items():
@@ -153,7 +159,7 @@ def _matched(
     role: str, paths: Sequence[Path], pattern: re.Pattern[str], unpaired: list[Unpaired]
 ) -> dict[Path, list[str]]:
     """The name of every file that fits a pattern; what does not is unpaired."""
-    found = {path: pattern.fullmatch(unicodedata.normalize("NFC", path.stem)) for path in paths}
+    found = {path: pattern.fullmatch(unicodedata.normalize("NFC", _stem(path))) for path in paths}
     if not any(found.values()):
         raise UsageError(
             f"{role}: --match fits none of its {len(paths)} images, such as {_first(path.name for path in paths)}; "

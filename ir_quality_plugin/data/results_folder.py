@@ -9,9 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from ..errors import CheckpointError, UsageError
+from .lock import locked
 
 OUTPUTS = ("scores.csv", "summary.json", "report.html")
 FOLDERS = ("rows", "pictures")
@@ -39,26 +38,25 @@ def held(out: Path, command: str, options: Mapping[str, Any] | None = None) -> I
         raise UsageError(f"--out {out}: it is a file; expected a folder")
     now = {"command": command, "options": None if options is None else json.loads(json.dumps(options))}
     _check_owner(out, now)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(out / LOCK, timeout=0)
-        lock.acquire()
-    except Timeout as error:
-        raise UsageError(
-            f"--out {out}: another run is writing there; wait until it has ended, or choose another folder"
-        ) from error
-    except (OSError, NotImplementedError) as error:
-        raise CheckpointError(f"--out {out}: it cannot be written to or locked ({error}); choose another") from error
-    try:
+    with locked(out / LOCK, f"--out {out}"):
         for path in _unfinished(out):
             path.unlink(missing_ok=True)
         _check_owner(out, now)
-        unfinished = out / f"{OWNER}.unfinished"
+        _own(out, now)
+        yield
+
+
+def _own(out: Path, now: Mapping[str, Any]) -> None:
+    """Write down whose folder it is."""
+    unfinished = out / f"{OWNER}.unfinished"
+    try:
         unfinished.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
         unfinished.replace(out / OWNER)
-        yield
-    finally:
-        lock.release()
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"--out {out}: it cannot be written to ({error.strerror}); check the disk, or choose another folder"
+        ) from error
 
 
 def _unfinished(out: Path) -> list[Path]:
@@ -78,7 +76,7 @@ def _check_owner(out: Path, now: Mapping[str, Any]) -> None:
     there = [name for name in OUTPUTS if (out / name).exists()]
     try:
         earlier = json.loads((out / OWNER).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         earlier = None
     except (OSError, ValueError):
         earlier = {}

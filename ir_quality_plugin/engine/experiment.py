@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
+import pickle
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,14 @@ from accelerate import Accelerator
 from safetensors import SafetensorError
 
 from ..checkpoints.read import read_checkpoint
-from ..checkpoints.write import whole
-from ..errors import CheckpointError, UsageError
+from ..checkpoints.write import sync, whole, why
+from ..data.lock import locked
+from ..errors import CheckpointError, QualityPluginError, UsageError
+from .together import together
 
 PROGRESS = "progress.pt"
+# What Accelerate's reading of a damaged state ends in.
+UNREADABLE = (OSError, RuntimeError, ValueError, KeyError, EOFError, SafetensorError, pickle.UnpicklingError)
 
 
 class Experiment:
@@ -41,27 +47,58 @@ class Experiment:
         self.tensorboard = root / "tb_logger" / name
         self.accelerator, self.keep_states = accelerator, keep_states
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep another run out of the folder inside of the block, on all processes.
+
+        Raises:
+            UsageError: another run is at work there.
+            CheckpointError: the folder above cannot be written to.
+        """
+        with ExitStack() as stack:
+            with together(self.accelerator):
+                if self.accelerator.is_main_process:
+                    # Not in the folder, which is put aside when a run begins anew, nor among other runs' folders.
+                    lock = self.root / ".irq_locks" / f"{self.folder.name}.lock"
+                    stack.enter_context(locked(lock, str(self.folder)))
+            yield
+
+    def complete(self) -> list[Path]:
+        """The complete states, the last one first."""
+        states = [path for path in self.states.glob("*") if path.name.isdigit() and (path / PROGRESS).is_file()]
+        return sorted(states, key=lambda path: int(path.name), reverse=True)
+
     def latest(self) -> Path | None:
         """The last complete state; None where there is none."""
-        states = [path for path in self.states.glob("*") if path.name.isdigit() and (path / PROGRESS).is_file()]
-        return max(states, key=lambda path: int(path.name), default=None)
+        return next(iter(self.complete()), None)
 
     def begin(self, resumed: bool) -> str | None:
-        """Make the folders; an earlier run of the name is put aside, as BasicSR does, unless it is resumed: where."""
+        """Make the folders; an earlier run of the name is put aside, as BasicSR does, unless it is resumed: where.
+
+        Raises:
+            CheckpointError: the folders cannot be made.
+        """
         aside = None
-        if self.accelerator.is_main_process:
-            for folder in (self.folder, self.tensorboard):
-                if folder.exists() and not resumed:
-                    archive = f"{folder}_archived_{time.strftime('%Y%m%d_%H%M%S')}_{time.time_ns() % 10**6:06d}"
-                    folder.rename(archive)
-                    aside = aside or archive
-            for folder in (self.models, self.states, self.pictures):
-                folder.mkdir(parents=True, exist_ok=True)
-            for left in self.states.glob("*.unfinished"):
-                shutil.rmtree(left)
-            for left in self.models.glob(".*.unfinished"):
-                left.unlink()
-        self.accelerator.wait_for_everyone()
+        with together(self.accelerator):
+            try:
+                aside = self._begin(resumed) if self.accelerator.is_main_process else None
+            except OSError as error:
+                raise CheckpointError(f"{self.folder}: {why(self.folder, error)}; choose another --root") from error
+        return aside
+
+    def _begin(self, resumed: bool) -> str | None:
+        aside = None
+        for folder in (self.folder, self.tensorboard):
+            if folder.exists() and not resumed:
+                archive = _free(f"{folder}_archived_{time.strftime('%Y%m%d_%H%M%S')}")
+                folder.rename(archive)
+                aside = aside or str(archive)
+        for folder in (self.models, self.states, self.pictures):
+            folder.mkdir(parents=True, exist_ok=True)
+        for left in self.states.glob("*.unfinished"):
+            shutil.rmtree(left)
+        for left in (*self.models.glob(".*.unfinished"), *self.folder.glob(".*.unfinished")):
+            left.unlink()
         return aside
 
     def write_options(self, options: Mapping[str, Any]) -> None:
@@ -78,7 +115,7 @@ class Experiment:
                 number = path.stem.rpartition("_")[2]
                 later += [path] if number.isdigit() and int(number) > iteration else []
             if later:
-                aside = self.folder / f"left_at_{iteration}_{time.strftime('%Y%m%d_%H%M%S')}"
+                aside = _free(f"{self.folder}/left_at_{iteration}_{time.strftime('%Y%m%d_%H%M%S')}")
                 for path in later:
                     (aside / path.parent.name).mkdir(parents=True, exist_ok=True)
                     path.rename(aside / path.parent.name / path.name)
@@ -102,40 +139,56 @@ class Experiment:
         """Write `models/LABEL_ITER.pth`, as BasicSR does: state dicts by key (`params`, `params_ema`)."""
         if self.accelerator.is_main_process:
             state = {key: {name: tensor.cpu() for name, tensor in inner.items()} for key, inner in weights.items()}
-            with whole(self.models / f"{label}_{iteration}.pth") as path:
-                torch.save(state, path)
+            try:
+                with whole(self.models / f"{label}_{iteration}.pth") as path:
+                    torch.save(state, path)
+            except CheckpointError as error:
+                raise CheckpointError(f"{error}; go on from the last state with --auto_resume") from error
 
-    def save_state(self, iteration: int, progress: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    def save_state(self, iteration: int, progress: Mapping[str, Any], own: Mapping[str, Any], needed: int) -> None:
         """Write a state, whole or not at all, and drop the oldest beyond those that are kept.
 
         Args:
             iteration: names it.
             progress: what all processes share beside what is prepared.
             own: what this process goes on from.
+            needed: bytes that a state takes, about.
+
+        Raises:
+            CheckpointError: the disk is full, or the folder cannot be written to; on all processes.
         """
         folder = self.states / str(iteration)
         unfinished = folder.with_suffix(".unfinished")
         try:
-            self.accelerator.save_state(str(unfinished))
-            torch.save(dict(own), unfinished / f"process_{self.accelerator.process_index}.pt")
-            self.accelerator.wait_for_everyone()
+            with together(self.accelerator):
+                self.accelerator.save_state(str(unfinished))
+                torch.save(dict(own), unfinished / f"process_{self.accelerator.process_index}.pt")
+            with together(self.accelerator):
+                if self.accelerator.is_main_process:
+                    self._complete(unfinished, folder, progress)
+        except (OSError, RuntimeError, SafetensorError, QualityPluginError) as error:
+            reason = why(folder, error)  # before anything is removed
             if self.accelerator.is_main_process:
-                torch.save({**progress, "processes": self.accelerator.num_processes}, unfinished / PROGRESS)
-                if folder.exists():
-                    _remove(folder)
-                unfinished.rename(folder)
-                self._drop_old_states()
-        except (OSError, RuntimeError) as error:
-            shutil.rmtree(unfinished, ignore_errors=True)
+                shutil.rmtree(unfinished, ignore_errors=True)
             raise CheckpointError(
-                f"cannot write the state {folder} ({error}); the earlier ones are untouched; check the folder and the "
-                "disk, and resume with --auto_resume"
+                f"cannot write the state {folder} ({reason}); it takes about {needed / 2**20:.1f} MiB; the earlier "
+                "ones are untouched; check the folder and the disk, and resume with --auto_resume"
             ) from error
-        self.accelerator.wait_for_everyone()
 
-    def _drop_old_states(self) -> None:
-        states = sorted((path for path in self.states.glob("*") if path.name.isdigit()), key=lambda p: int(p.name))
-        for old in states[: -self.keep_states]:
+    def _complete(self, unfinished: Path, folder: Path, progress: Mapping[str, Any]) -> None:
+        """Let a state whose files are written appear under its name."""
+        digests = {}
+        for path in sorted(unfinished.iterdir()):
+            sync(path)
+            digests[path.name] = _digest(path)
+        processes = self.accelerator.num_processes
+        torch.save({**progress, "processes": processes, "digests": digests}, unfinished / PROGRESS)
+        sync(unfinished / PROGRESS)
+        if folder.exists():
+            _remove(folder)
+        unfinished.rename(folder)
+        sync(self.states)
+        for old in self.complete()[self.keep_states :]:
             _remove(old)
 
     def load_state(self, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -145,19 +198,43 @@ class Experiment:
             UsageError: it was written by another number of processes.
             CheckpointError: missing or damaged.
         """
-        progress = read_checkpoint(folder / PROGRESS)
-        if progress["processes"] != self.accelerator.num_processes:
-            raise UsageError(
-                f"{folder} was written by {progress['processes']} processes, this run has "
-                f"{self.accelerator.num_processes}; an exact resume needs as many: launch "
-                f"--num_processes {progress['processes']}, or start a new run from its network with "
-                "path.pretrain_network_g"
-            )
-        try:
-            self.accelerator.load_state(str(folder))
-        except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-            raise CheckpointError(f"cannot resume from {folder} ({error}); name an earlier state") from error
-        return progress, read_checkpoint(folder / f"process_{self.accelerator.process_index}.pt")
+        with together(self.accelerator):
+            progress = read_checkpoint(folder / PROGRESS)
+            if progress["processes"] != self.accelerator.num_processes:
+                raise UsageError(
+                    f"{folder} was written by {progress['processes']} processes, this run has "
+                    f"{self.accelerator.num_processes}; an exact resume needs as many: launch "
+                    f"--num_processes {progress['processes']}, or start a new run from its network with "
+                    "path.pretrain_network_g"
+                )
+            if self.accelerator.is_main_process:
+                _check_digests(folder, progress.get("digests", {}))
+        with together(self.accelerator):
+            try:
+                self.accelerator.load_state(str(folder))
+            except UNREADABLE as error:
+                raise CheckpointError(f"cannot resume from {folder} ({error}); name an earlier state") from error
+            own = read_checkpoint(folder / f"process_{self.accelerator.process_index}.pt")
+        return progress, own
+
+
+def _check_digests(folder: Path, digests: Mapping[str, str]) -> None:
+    """Refuse a state with a file that is not as it was written, whatever its size."""
+    for name, digest in digests.items():
+        path = folder / name
+        if not path.is_file() or _digest(path) != digest:
+            found = "is damaged" if path.is_file() else "is not there"
+            raise CheckpointError(f"cannot resume from {folder} ({name} {found}); name an earlier state")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _free(name: str) -> Path:
+    """A path of this name, or of the next one that is free: a clock may go back."""
+    return next(path for path in map(Path, (name, *(f"{name}_{i}" for i in range(2, 10_000)))) if not path.exists())
 
 
 def _remove(state: Path) -> None:
@@ -165,26 +242,3 @@ def _remove(state: Path) -> None:
     going = state.with_name(f"{state.name}.going.unfinished")
     state.rename(going)
     shutil.rmtree(going)
-
-
-class Log:
-    """JSON lines of a run; a resumed run goes on where its state was written.
-
-    Args:
-        path: of the file.
-        last: iteration of the state that is resumed from; later lines are dropped.
-    """
-
-    def __init__(self, path: Path, last: int = 0) -> None:
-        self.path = path
-        if path.is_file():
-            lines = path.read_text().splitlines(keepends=True)
-            kept = [line for line in lines if line.endswith("\n") and json.loads(line)["iter"] <= last]
-            with whole(path) as unfinished:
-                unfinished.write_text("".join(kept))
-
-    def write(self, **entry: Any) -> None:
-        """Append one line; a number that is not finite, which JSON has no word for, is null."""
-        plain = json.loads(json.dumps(entry), parse_constant=lambda name: None)
-        with self.path.open("a") as file:
-            file.write(json.dumps(plain) + "\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +15,13 @@ from ..errors import QualityPluginError, UsageError
 from ..integrations import basicsr_parts as parts_of
 from .experiment import Experiment
 from .kinds import check_all, leaves_weights_out, task_of
-from .loading import Share, training_loader
+from .loading import Share, next_batches, training_loader
 from .options import Options
 from .preflight import preflight
 from .run import Run
 from .seeds import mix, seed_everything
+from .stopping import StopRequest
+from .together import explained
 
 
 def train(options: Options, root: Path, auto_resume: bool = False, say: Callable[[str], None] = print) -> Path:
@@ -36,9 +37,11 @@ def train(options: Options, root: Path, auto_resume: bool = False, say: Callable
         The folder of the run.
 
     Raises:
-        UsageError: the options are wrong, or a folder or image that they name.
+        UsageError: the options are wrong, or a folder or image that they name; another run is in the folder.
         CheckpointError: weights or a state that are damaged or do not fit, or a disk that is full.
-        QualityPluginError: too many steps in a row were not finite, or the validation failed.
+        Stopped: a signal asked for it; the state is saved.
+        QualityPluginError: too many steps in a row were not finite, the validation failed, images cannot be loaded any
+            more, or a process that belongs to the run was ended.
     """
     mapping, notes = check_all(options)
     scale, seed, last = options.scale, options.manual_seed, options.train.total_iter
@@ -56,29 +59,29 @@ def train(options: Options, root: Path, auto_resume: bool = False, say: Callable
     datasets = {name: parts_of.build_dataset(entry, name, scale) for name, entry in mapping["datasets"].items()}
     task.check(datasets)
     experiment = Experiment(root, options.name, accelerator, options.logger.keep_states)
-    run = Run(options, mapping, accelerator, experiment, task, say)
-    done = run.begin(auto_resume, datasets, notes)
-
-    batch_size = int(mapping["datasets"]["train"].get("batch_size_per_gpu") or 1)
-    share = Share(
-        len(datasets["train"]), batch_size, options.train.accumulate, seed,
-        accelerator.process_index, accelerator.num_processes, done + 1, last,
-    )  # fmt: skip
-    batches = iter(training_loader(datasets["train"], mapping["datasets"]["train"], share, accelerator.device))
-    for iteration in run.track(range(done + 1, last + 1)):
-        waiting = time.perf_counter()
-        samples = list(itertools.islice(batches, options.train.accumulate))
-        started = time.perf_counter()
-        seed_everything(mix(seed, "step", iteration, accelerator.process_index))
-        log = task.step([task.batch(sample) for sample in samples], iteration)
-        run.note(iteration, log, data_time=started - waiting, time=time.perf_counter() - waiting)
-        if task.step.skipped_in_a_row >= options.train.nonfinite_limit:
-            raise QualityPluginError(run.explain_divergence(iteration))
-        if run.validates(iteration) and run.validate(iteration, datasets) == "stop":
-            break
-        if run.saves(iteration):
-            run.save(iteration)
-    return run.end(datasets)
+    with StopRequest() as asked, experiment.held(), explained(experiment):
+        run = Run(options, mapping, accelerator, experiment, task, say, asked)
+        done = run.begin(auto_resume, datasets, notes)
+        over = run.owes_validation and run.follow(done, datasets)
+        batch_size = int(mapping["datasets"]["train"].get("batch_size_per_gpu") or 1)
+        share = Share(
+            len(datasets["train"]), batch_size, options.train.accumulate, seed,
+            accelerator.process_index, accelerator.num_processes, done + 1, done if over else last,
+        )  # fmt: skip
+        batches = iter(training_loader(datasets["train"], mapping["datasets"]["train"], share, accelerator.device))
+        for iteration in run.track(range(share.first, share.last + 1)):
+            waiting = time.perf_counter()
+            loaded = next_batches(batches, options.train.accumulate)
+            started = time.perf_counter()
+            samples = run.stop_or_go_on(iteration - 1, loaded)
+            seed_everything(mix(seed, "step", iteration, accelerator.process_index))
+            log = task.step([task.batch(sample) for sample in samples], iteration)
+            run.note(iteration, log, data_time=started - waiting, time=time.perf_counter() - waiting)
+            if task.step.skipped_in_a_row >= options.train.nonfinite_limit:
+                raise QualityPluginError(run.explain_divergence(iteration))
+            if run.follow(iteration, datasets):
+                break
+        return run.end(datasets)
 
 
 def refuse_sharding(accelerator: Accelerator) -> None:

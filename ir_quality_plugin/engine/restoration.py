@@ -162,4 +162,6 @@ class Restoration(Task):
         """Restore and score every image of a set."""
         keep = pictures if self.options.val and self.options.val.save_img else None
         seed = self.options.manual_seed
-        return validate(self.parts.best, dataset, self.metrics, self.accelerator, name, iteration, keep, seed)
+        return validate(
+            self.parts.best, dataset, self.metrics, self.accelerator, name, iteration, keep, seed, self.asked
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import isfinite
 from pathlib import Path
@@ -12,15 +13,20 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast, gather_object
 from tqdm import tqdm
 
-from ..errors import UsageError
+from ..errors import QualityPluginError, Stopped
 from .checks import is_validation
-from .experiment import Experiment, Log
+from .continuing import go_on, progress_of, return_to_guards_best, return_to_the_states_best, states_of
+from .experiment import Experiment
 from .guard import Guard
+from .loading import Unreadable
+from .log import Log
 from .options import Options
 from .preflight import check_space
 from .step import Values
+from .stopping import StopRequest
 from .task import Task
-from .validation import Validation
+from .together import greatest
+from .validation import Interrupted, Validation
 
 # Weights, their average, two moments of the optimiser; and as much again while the next state is written.
 COPIES_A_STATE = 8
@@ -36,6 +42,10 @@ class Run:
         experiment: its folder.
         task: what is trained, and how.
         say: how lines reach the user.
+        asked: whether the run is to stop.
+
+    Attributes:
+        owes_validation: whether the state that the run goes on from was saved before its validation.
     """
 
     def __init__(
@@ -46,10 +56,13 @@ class Run:
         experiment: Experiment,
         task: Task,
         say: Callable[[str], None],
+        asked: StopRequest,
     ) -> None:
         self.options, self.mapping, self.accelerator = options, mapping, accelerator
         self.experiment, self.task, self.parts, self.step = experiment, task, task.parts, task.step
         self.say = say if accelerator.is_main_process else lambda line: None
+        self.asked = task.asked = asked
+        self.owes_validation = False
         self.guard = Guard(options.train.guard, task.higher) if options.train.guard else None
         self.best: dict[str, dict[str, dict[str, float]]] = {}
         self.done = 0
@@ -62,25 +75,24 @@ class Run:
 
     def begin(self, auto_resume: bool, datasets: Mapping[str, Any], notes: list[str]) -> int:
         """Load the state to go on from, if there is one, and say what will run; gives the iterations done."""
-        path = self.options.path.resume_state
-        state = Path(path) if path else self.experiment.latest() if auto_resume else None
-        if path and not Path(path).is_dir():
-            raise UsageError(f"path.resume_state={path}: no such state; expected experiments/NAME/training_states/ITER")
-        check_space(self.experiment.root, COPIES_A_STATE * 4 * self._parameters())
-        aside = self.experiment.begin(state is not None)
+        states = states_of(self.options, self.experiment, auto_resume)
+        check_space(self.experiment.root, self.needed)
+        aside = self.experiment.begin(bool(states))
         if aside:
             self.say(f"an earlier run of this name was put aside: {aside}")
+        state = go_on(self, states)
         if state is not None:
-            self._restore(*self.experiment.load_state(state))
             self.experiment.put_aside_beyond(self.done)
-            self._return_to_the_states_best()
+            return_to_the_states_best(self)
         self.experiment.write_options(self.mapping)
         began = self.done
-        self._saved = began if state is not None else -1
-        # A run that had ended looks at no test set a second time.
-        self.over = began == self.options.train.total_iter and (self.experiment.models / "net_g_latest.pth").is_file()
+        self._saved = began if state is not None and not self.owes_validation else -1
+        log = Log(self.experiment.folder / "log.jsonl", self.done, self.owes_validation)
+        self.over = log.ended and began == self.options.train.total_iter
+        self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
-            self.log = Log(self.experiment.folder / "log.jsonl", self.done)
+            self.log = log
+            self.log.begin()
             if self.options.logger.use_tb_logger:
                 from torch.utils.tensorboard import SummaryWriter
 
@@ -92,13 +104,10 @@ class Run:
             self.say(f"resumed from {state}: {self.done} of {self.options.train.total_iter} iterations are done")
         return self.done
 
-    def _return_to_the_states_best(self) -> None:
-        """Let net_g_best be what it was at the state, or nothing, if the run went on beyond it."""
-        first = next((entries for entries in self.best.values() if self.task.best_by in entries), None)
-        if self.task.best_by is not None:
-            best = None if first is None else first[self.task.best_by]
-            if not self.experiment.return_best(None if best is None else int(best["iter"])):
-                self.best = {}
+    @property
+    def needed(self) -> int:
+        """About how many bytes a state takes, beside the one before it."""
+        return COPIES_A_STATE * 4 * self._parameters()
 
     def _parameters(self) -> int:
         networks = [self.parts.network, self.parts.discriminator]
@@ -124,12 +133,15 @@ class Run:
             for name, entry in metrics.items()
             if self.task.best_by in (None, name)
         ]
-        if not self.over:
+        if not self.over:  # a run that had ended looks at no test set a second time
+            self.task.asked = lambda: False  # it is seen to its end
             tests, lines = self.task.finish(self.experiment, datasets)
             for test in tests:
                 self._record(test, kind="test")
             for line in lines:
                 self.say(line)
+            if self.log is not None:
+                self.log.write(kind="done", iter=self.done)
         skipped = [f"{self.step.skipped} steps were skipped as not finite"] if self.step.skipped else []
         self.say(f"done: {'; '.join([*bests, *skipped, f'everything is in {self.experiment.folder}'])}")
         if self.board is not None:
@@ -173,6 +185,60 @@ class Run:
             "train.clip_grad_norm, or look at the inputs"
         )
 
+    # -- after every iteration
+
+    def stop_or_go_on(self, done: int, samples: list[Any] | Unreadable) -> list[Any]:
+        """Save, and end, where a process was asked to stop or has no images for the next step; agreed on by all.
+
+        Args:
+            done: the last iteration that is done.
+            samples: of the next one, on this process.
+
+        Returns:
+            The samples.
+
+        Raises:
+            Stopped: by a signal.
+            QualityPluginError: images cannot be loaded.
+        """
+        reason = samples.reason if isinstance(samples, Unreadable) else None
+        number, broken = greatest(self.accelerator, self.asked.signal, reason is not None)
+        if not (isinstance(samples, Unreadable) or number or broken):
+            return samples
+        if self._saved != done:
+            self._save_state(done)
+        if number:
+            raise self._stopped(done, number)
+        reasons = list(filter(None, gather_object([reason])))
+        raise QualityPluginError(
+            f"the images of iteration {done + 1} cannot be loaded: {'; '.join(reasons[:3])}; iteration {done} is "
+            "saved: mend or put back the files, and go on with --auto_resume"
+        )
+
+    def _stopped(self, done: int, number: int) -> Stopped:
+        name, total = signal.Signals(number).name, self.options.train.total_iter
+        return Stopped(
+            f"stopped by {name}: {done} of {total} iterations are done and saved; go on with --auto_resume", number
+        )
+
+    def follow(self, iteration: int, datasets: Mapping[str, Any]) -> bool:
+        """Validate and save, where either is due after an iteration; gives whether the run ends here.
+
+        Raises:
+            Stopped: asked to stop in the validation, which a resumed run begins with.
+        """
+        if self.validates(iteration):
+            try:
+                verdict = self.validate(iteration, datasets)
+            except Interrupted:
+                self._save_state(iteration, owes_validation=True)
+                raise self._stopped(iteration, max(greatest(self.accelerator, self.asked.signal))) from None
+            if verdict == "stop":
+                return True
+        if self.saves(iteration):
+            self.save(iteration)
+        return False
+
     # -- validation
 
     def validates(self, iteration: int) -> bool:
@@ -186,12 +252,12 @@ class Run:
         """Score every validation set, ask the guard; gives "stop" if it wants the run to end."""
         verdict = None
         self._share_statistics()
-        for name, dataset in datasets.items():
-            if not is_validation(name):
-                continue
-            found = self.task.validate(dataset, name, iteration, self.experiment.pictures)
+        names = list(filter(is_validation, datasets))
+        # All of them before any is written down: a validation that is interrupted has not been.
+        pictures = self.experiment.pictures
+        for found in [self.task.validate(datasets[name], name, iteration, pictures) for name in names]:
             improved = self._record(found)
-            if name == next(filter(is_validation, datasets)):
+            if found.name == names[0]:
                 if self.task.best_by in improved:
                     self._save_networks("best")
                     self._save_networks(f"best_{iteration}")
@@ -238,22 +304,8 @@ class Run:
             return None
         self.stopped = message
         if self.guard.options.action == "restore_best":
-            self._return_to_best()
+            return_to_guards_best(self)
         return "stop"
-
-    def _return_to_best(self) -> None:
-        """Put back the networks of the validation at which the watched metrics were at their best."""
-        from ..integrations.basicsr_parts import read_network
-
-        path = str(self.experiment.models / "net_g_guard_best.pth")
-        self.accelerator.wait_for_everyone()
-        self.parts.network.load_state_dict(read_network(path, "params"))
-        if self.parts.discriminator is not None:
-            best = read_network(str(self.experiment.models / "net_d_guard_best.pth"), "params")
-            self.accelerator.unwrap_model(self.parts.discriminator).load_state_dict(best)
-        if self.parts.average is not None:
-            self.parts.average.module.load_state_dict(read_network(path, "params_ema"))
-        self.say(f"returned to iteration {self.guard.best_iteration() if self.guard else 0}, and stopped")
 
     # -- saving
 
@@ -264,24 +316,15 @@ class Run:
     def save(self, iteration: int) -> None:
         """Write the networks, as BasicSR reads them, and the state that a resumed run goes on from."""
         self._save_networks(iteration)
+        self._save_state(iteration)
+
+    def _save_state(self, iteration: int, owes_validation: bool = False) -> None:
         self._saved = iteration
-        average = self.parts.average
-        self.experiment.save_state(
-            iteration,
-            {
-                "iteration": iteration,
-                "stopped": self.stopped,
-                "same": self._same(),
-                "schedulers": [scheduler.state_dict() for scheduler in self.parts.schedulers],
-                "average": None if average is None else average.state_dict(),
-                "terms": [term.state_dict() for term in self.parts.terms],
-                "skipped": self.step.skipped,
-                "skipped_in_a_row": self.step.skipped_in_a_row,
-                "best": self.best,
-                "guard": None if self.guard is None else {"history": self.guard.history, "fired": self.guard.fired},
-            },
-            {"synthesis": self.parts.synthesis.state_dict() if self.parts.synthesis else None},
-        )
+        if self.log is not None:
+            self.log.keep()
+        if self.board is not None:
+            self.board.flush()
+        self.experiment.save_state(iteration, *progress_of(self, iteration, owes_validation), self.needed)
 
     def _save_networks(self, iteration: int | str) -> None:
         weights = {"params": self.parts.network.state_dict()}
@@ -291,39 +334,3 @@ class Run:
         if self.parts.discriminator is not None:
             discriminator = self.accelerator.unwrap_model(self.parts.discriminator)
             self.experiment.save_network("net_d", iteration, {"params": discriminator.state_dict()})
-
-    def _same(self) -> dict[str, Any]:
-        """What must be the same in a run that goes on exactly."""
-        train = self.options.train
-        return {
-            "manual_seed": self.options.manual_seed,
-            "datasets.train.batch_size_per_gpu": self.mapping["datasets"]["train"].get("batch_size_per_gpu"),
-            "train.accumulate": train.accumulate,
-            "terms of train.quality_opt": len(self.parts.terms),
-            "train.ema_decay above 0": bool(train.ema_decay),
-            "train.opinion_opt": train.opinion_opt,
-            "datasets.train.split": self.mapping["datasets"]["train"].get("split"),
-        }
-
-    def _restore(self, progress: Mapping[str, Any], own: Mapping[str, Any]) -> None:
-        for name, value in self._same().items():
-            if progress["same"].get(name) != value:
-                raise UsageError(
-                    f"{name} is {value}, the state was written with {progress['same'].get(name)}; an exact resume "
-                    "needs the same; start a new run from its network with path.pretrain_network_g"
-                )
-        if progress["stopped"] and self.guard is not None and self.guard.options.action != "warn":
-            raise UsageError(f"this run was stopped ({progress['stopped']}); to go on: train.guard.action=warn")
-        if self.parts.synthesis is not None:
-            self.parts.synthesis.load_state_dict(own["synthesis"])
-        self.done = progress["iteration"]
-        for scheduler, state in zip(self.parts.schedulers, progress["schedulers"], strict=True):
-            scheduler.load_state_dict(state)
-        if self.parts.average is not None:
-            self.parts.average.load_state_dict(progress["average"])
-        for term, state in zip(self.parts.terms, progress["terms"], strict=True):
-            term.load_state_dict(state)
-        self.step.skipped, self.step.skipped_in_a_row = progress["skipped"], progress["skipped_in_a_row"]
-        self.best = progress["best"]
-        if self.guard is not None and progress["guard"] is not None:
-            self.guard.history, self.guard.fired = progress["guard"]["history"], progress["guard"]["fired"]

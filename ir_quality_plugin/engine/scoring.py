@@ -16,7 +16,7 @@ from accelerate.utils import gather_object
 from ..catalog import CATALOG, Entry
 from ..checkpoints.initialise import initialise_from_imagenet, initialise_from_teacher
 from ..checkpoints.write import write_weights
-from ..errors import QualityPluginError, UsageError
+from ..errors import UsageError
 from ..integrations import basicsr_parts as parts_of
 from ..losses.opinion import OPINION_LOSSES, Judged, OpinionLoss
 from ..metrics.correlation import agreement
@@ -30,7 +30,7 @@ from .scorer_checks import MEASURES, METHODS
 from .seeds import mix, seeded
 from .step import Step, Values
 from .task import Task
-from .validation import Validation
+from .validation import Validation, end_together, share_of
 
 # The image of a sample that each kind of scorer judges against.
 GUIDES = {"none": None, "degraded": "degraded", "aligned": "reference", "any-clean": "clean"}
@@ -109,6 +109,7 @@ class Scoring(Task):
         """Score every image of a set as inference would, and compare with the opinions.
 
         Raises:
+            Interrupted: a process was asked to stop.
             QualityPluginError: an image cannot be scored: on every process, with its name.
         """
         network = copy.deepcopy(self.parts.best)
@@ -117,16 +118,14 @@ class Scoring(Task):
             for setting, kind in self.loss.settings
         }
         rows, problems = [], []
-        for index in range(self.accelerator.process_index, len(dataset), self.accelerator.num_processes):
+        for index in share_of(len(dataset), self.accelerator, self.asked):
             try:
                 with seeded(mix(self.options.manual_seed, name, index)):
                     sample = dataset[index]
                 rows.append((index, sample["image"], sample["content"], sample["mos"], self._score(scorers, sample)))
             except Exception as error:  # noqa: BLE001  # whatever it is, the other processes must hear of it
                 problems.append(f"{dataset.rows[index].image.name}: {type(error).__name__}: {error}")
-        problems = gather_object(problems)
-        if problems:
-            raise QualityPluginError(f"the validation at iteration {iteration} failed: " + "; ".join(problems[:3]))
+        end_together(problems, iteration, self.asked)
         gathered = sorted(gather_object(rows))
         mos = [row[3] for row in gathered]
         contents = [row[2] for row in gathered]

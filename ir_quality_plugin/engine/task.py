@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ class Task(ABC):
         higher: whether higher is better, by metric.
         best_by: the metric by which the best network is kept; None to keep none.
         validates: whether there is anything to compute in a validation.
+        asked: whether the run is to stop; a validation ends at once then.
     """
 
     parts: Parts
@@ -29,6 +30,7 @@ class Task(ABC):
     higher: dict[str, bool]
     best_by: str | None
     validates: bool
+    asked: Callable[[], bool] = staticmethod(lambda: False)
 
     @abstractmethod
     def batch(self, sample: dict[str, Any]) -> Any:
@@ -36,7 +38,11 @@ class Task(ABC):
 
     @abstractmethod
     def validate(self, dataset: Any, name: str, iteration: int, pictures: Path) -> Validation:
-        """Judge the network on every image of a set; the same on every process."""
+        """Judge the network on every image of a set; the same on every process.
+
+        Raises:
+            Interrupted: a process was asked to stop.
+        """
 
     def check(self, datasets: Mapping[str, Any]) -> None:
         """Refuse sets that do not go together, once they are built.

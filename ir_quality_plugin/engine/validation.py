@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,37 @@ class Validation:
         return {metric: self.mean(metric) for metric in self.scores}
 
 
+class Interrupted(QualityPluginError):  # noqa: N818  # no error of anything
+    """A validation that ended before all images were scored, on all processes, since one was asked to stop."""
+
+
+def share_of(length: int, accelerator: Accelerator, asked: Callable[[], bool]) -> Iterator[int]:
+    """The images of this process, until it is asked to stop."""
+    for index in range(accelerator.process_index, length, accelerator.num_processes):
+        if asked():
+            return
+        yield index
+
+
+def end_together(problems: list[str], iteration: int, asked: Callable[[], bool]) -> None:
+    """Hear from all processes how their share went.
+
+    Args:
+        problems: of this process.
+        iteration: of the training.
+        asked: whether this process is to stop.
+
+    Raises:
+        Interrupted: some process was asked to stop.
+        QualityPluginError: an image could not be loaded or scored.
+    """
+    problems, stops = gather_object(problems), gather_object([asked()])
+    if any(stops):
+        raise Interrupted(f"the validation at iteration {iteration} was interrupted")
+    if problems:
+        raise QualityPluginError(f"the validation at iteration {iteration} failed: " + "; ".join(problems[:3]))
+
+
 def validate(
     network: nn.Module,
     dataset: Any,
@@ -55,6 +86,7 @@ def validate(
     iteration: int,
     pictures: Path | None,
     seed: int,
+    asked: Callable[[], bool],
 ) -> Validation:
     """Restore and score every image of a set, each on one process.
 
@@ -67,17 +99,19 @@ def validate(
         iteration: of the training.
         pictures: folder for restored images; None for none.
         seed: of whatever is random in the dataset.
+        asked: whether the run is to stop.
 
     Returns:
         The scores of all images, on every process.
 
     Raises:
+        Interrupted: a process was asked to stop.
         QualityPluginError: an image cannot be loaded or scored: on every process, with its name.
     """
     rows, problems = [], []
     mode = network.training
     network.eval()
-    for index in range(accelerator.process_index, len(dataset), accelerator.num_processes):
+    for index in share_of(len(dataset), accelerator, asked):
         try:
             with seeded(mix(seed, "validation", index)):
                 sample = dataset[index]
@@ -85,9 +119,7 @@ def validate(
         except Exception as error:  # noqa: BLE001  # of anybody's dataset or metric; the other processes must hear of it
             problems.append(f"image {index} of {name}: {type(error).__name__}: {error}")
     network.train(mode)
-    problems = gather_object(problems)
-    if problems:
-        raise QualityPluginError(f"the validation at iteration {iteration} failed: " + "; ".join(problems[:3]))
+    end_together(problems, iteration, asked)
     gathered = sorted(gather_object(rows))
     stems = [image for _, image, _ in gathered]
     twice = sorted({image for image in stems if stems.count(image) > 1})

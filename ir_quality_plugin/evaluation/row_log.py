@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..checkpoints.json_file import write_json
+from ..checkpoints.write import why
 from ..data.results_folder import differing
 from ..errors import CheckpointError, UsageError
 from .judging import Item
@@ -100,13 +101,19 @@ class RowWriter:
 
     Args:
         path: of a file that does not exist yet.
+
+    Raises:
+        CheckpointError: the disk is full, or the folder cannot be written to; rows that were added before are kept.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def __enter__(self) -> Self:
-        self._file = self.path.open("xb")
+        try:
+            self._file = self.path.open("xb", buffering=0)
+        except OSError as error:
+            raise self._unwritten(error) from error
         return self
 
     def __exit__(
@@ -117,8 +124,18 @@ class RowWriter:
     def add(self, row: Mapping[str, Any]) -> None:
         """Append one row, behind the checksum that it is read by."""
         text = json.dumps(row).encode() + b"\n"
-        self._file.write(_checksum(text) + b" " + text)
-        self._file.flush()
+        line = memoryview(_checksum(text) + b" " + text)
+        try:
+            while line:
+                line = line[self._file.write(line) :]
+        except OSError as error:
+            raise self._unwritten(error) from error
+
+    def _unwritten(self, error: OSError) -> CheckpointError:
+        return CheckpointError(
+            f"cannot write {self.path} ({why(self.path, error)}); the rows before are kept; check the folder and the "
+            "disk, and call it again to go on"
+        )
 
 
 def _checksum(text: bytes) -> bytes:

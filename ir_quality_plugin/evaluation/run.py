@@ -21,6 +21,7 @@ from ..data.score_table import ScoreTable
 from ..data.thumbnails import LISTED_IMAGES, thumbnail
 from ..errors import QualityPluginError
 from ..integrations.metric import Metric, build_metrics
+from ..nn.processes import wait_for_everyone
 from ..version import __version__
 from .judging import Item, judge
 from .progress import followed
@@ -125,10 +126,10 @@ def evaluate(
             if restart:
                 forget(out)
             log.prepare(restart)
-        state.wait_for_everyone()
+        wait_for_everyone(state)
         items, roles = items_of(plan.pairing), roles_of(plan, metrics)
         left, number = unscored(items, roles, log), log.next_session()
-        state.wait_for_everyone()
+        wait_for_everyone(state)
         if not state.is_main_process:
             say = _silent
         if len(left) < len(items):
@@ -136,7 +137,7 @@ def evaluate(
         began = time.perf_counter()
         session = Session(plan, metrics, roles, log, number, workers, place, state.process_index, state.num_processes)
         session.score(left, say)
-        state.wait_for_everyone()
+        wait_for_everyone(state)
         seconds = time.perf_counter() - began
         yield collect(items, plan, metrics, roles, log, left, seconds) if state.is_main_process else None
 

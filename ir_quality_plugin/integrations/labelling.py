@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from ..checkpoints.write import whole
+from ..checkpoints.write import whole, why
 from ..data.labels import Triplet
 from ..data.workers import spread_work
-from ..errors import ImageError, UsageError
+from ..errors import CheckpointError, ImageError, UsageError
 from ..metrics.consensus import check_weights, consensus, family_weights
 from .judges import Judges
 from .saved_networks import SavedNetwork
@@ -173,9 +173,15 @@ class ScoreLog:
     def add(self, pair: Pair, scores: Mapping[str, float]) -> None:
         """Append the scores of one pair, by identity."""
         line = json.dumps({"image": pair[0], "reference": pair[1], "scores": dict(scores)}) + "\n"
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as file:
-            file.write((b"\n" if self._torn else b"") + line.encode())
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("ab") as file:
+                file.write((b"\n" if self._torn else b"") + line.encode())
+        except OSError as error:
+            raise CheckpointError(
+                f"cannot write {self.path} ({why(self.path, error)}); the scores before are kept; check the folder and "
+                "the disk, and call it again to go on"
+            ) from error
         self._torn = False
         self.scores.setdefault(pair, {}).update(scores)
 

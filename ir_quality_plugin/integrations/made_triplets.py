@@ -19,15 +19,16 @@ from torch import nn
 from tqdm import tqdm
 
 from ..checkpoints.read import read_weights
-from ..checkpoints.write import whole
+from ..checkpoints.write import whole, why
 from ..data.images import read_image
 from ..data.restorers import RESTORERS, to_8_bits
 from ..data.triplets import Making, content_of, crop, degraded_input, plan, restorations
 from ..data.workers import spread_work
-from ..errors import ImageError, UsageError
+from ..errors import CheckpointError, ImageError, UsageError
 from .saved_networks import SavedNetwork
 
 FOLDERS = ("reference", "degraded", "restored")
+UNFINISHED = ".*.unfinished"
 COLUMNS = ("image", "reference", "degraded", "content", "distortion")
 
 
@@ -131,14 +132,18 @@ def _begin_folder(out: Path, making: Making, networks: Mapping[str, SavedNetwork
                 f"--out {out}: its triplets were made with other options (made.json); expected the same ones to go on, "
                 "or a new folder"
             )
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+    elif out.exists() and (not out.is_dir() or set(out.iterdir()) - set(out.glob(UNFINISHED))):
         raise UsageError(f"--out {out}: it holds other things; expected a new folder, or one of an earlier run")
-    for name in FOLDERS:
-        (out / name).mkdir(parents=True, exist_ok=True)
-        for left in (out / name).glob(".*.unfinished"):
-            left.unlink(missing_ok=True)
-    with whole(made) as unfinished:
+    with whole(made) as unfinished:  # before anything else: a folder of ours has it
         unfinished.write_text(how, encoding="utf-8")
+    try:
+        for name in FOLDERS:
+            (out / name).mkdir(parents=True, exist_ok=True)
+        for folder in (out, *(out / name for name in FOLDERS)):
+            for left in folder.glob(UNFINISHED):
+                left.unlink(missing_ok=True)
+    except OSError as error:
+        raise CheckpointError(f"--out {out}: {why(out, error)}; check the folder and the disk") from error
 
 
 def _files(content: str, making: Making, scales: Mapping[str, int]) -> Files:

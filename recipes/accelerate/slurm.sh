@@ -9,6 +9,8 @@
 #SBATCH --gpus-per-node=8
 #SBATCH --cpus-per-task=64
 #SBATCH --time=24:00:00
+# Asked two minutes before the end, the training saves its state at the next step.
+#SBATCH --signal=TERM@120
 set -euo pipefail
 
 options=${1:?the option file: sbatch recipes/accelerate/slurm.sh FILE}

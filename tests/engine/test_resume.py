@@ -79,13 +79,15 @@ def test_the_last_states_are_kept(tmp_path):
     assert sorted(path.name for path in (folder / "training_states").iterdir()) == ["5", "6"]
 
 
-def test_a_damaged_state_is_named(tmp_path):
+def test_a_damaged_state_is_named_and_an_earlier_one_is_gone_on_from(tmp_path):
     folder, _ = run("sr_x4_l1", tmp_path)
     weights = folder / "training_states" / "6" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:100])
+    named = f"path.resume_state={folder / 'training_states' / '6'}"
     with pytest.raises(irq.CheckpointError, match=r"cannot resume from .*training_states/6 .*name an earlier state"):
-        run("sr_x4_l1", tmp_path, auto_resume=True)
-    _, said = run("sr_x4_l1", tmp_path, f"path.resume_state={folder / 'training_states' / '4'}")
+        run("sr_x4_l1", tmp_path, named)
+    _, said = run("sr_x4_l1", tmp_path, auto_resume=True)
+    assert any("training_states/6 (model.safetensors is damaged)" in line for line in said)
     assert any("4 of 6 iterations are done" in line for line in said)
 
 
