@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss, mse_loss
 
@@ -16,30 +15,9 @@ from ..models import CKDN, CVRKD, TeacherIQAStudent
 from ..models.card import ReferenceKind
 from ..nn.pixels import Normalise
 from .distillation import alignment_penalty, block_distance, gradient_norm, rival_wins
+from .judged import Judged, a_patch, flat, given
 
 Log = dict[str, Tensor]
-
-
-class Judged(NamedTuple):
-    """Judged images of one step, P patches each, RGB in [0,1].
-
-    Attributes:
-        restored: (B,P,3,h,w).
-        mos: (B,) in the unit that the scorer is to give, higher is better.
-        degraded: (B,P,3,h,w), the input that was restored, at the same places; None where nobody asks for it.
-        reference: (B,P,3,h,w), the clean image at the same places.
-        clean: (B,P,3,h,w), clean patches of any content.
-        rival: (B,P,3,h,w), another restoration of the same content, at the same places.
-        rival_mos: (B,), its score.
-    """
-
-    restored: Tensor
-    mos: Tensor
-    degraded: Tensor | None = None
-    reference: Tensor | None = None
-    clean: Tensor | None = None
-    rival: Tensor | None = None
-    rival_mos: Tensor | None = None
 
 
 class OpinionLoss(nn.Module):
@@ -324,31 +302,10 @@ def as_in_inference(network: nn.Module) -> Iterator[None]:
         network.train(mode)
 
 
-def flat(images: Tensor) -> Tensor:
-    """Give (B,P,3,h,w) as (B*P,3,h,w)."""
-    return rearrange(images, "b p c h w -> (b p) c h w")
-
-
-def a_patch(mos: Tensor, images: Tensor) -> Tensor:
-    """Repeat (B,) scores for each of the P patches of (B,P,3,h,w)."""
-    return mos.repeat_interleave(images.shape[1])
-
-
 def block_shapes(network: Any) -> tuple[int, int, int]:
     """Number of blocks, of tokens, and width of a CVRKD's difference mixer."""
     mixer, grid = network.difference_encoder, network.local_distortion.pool.output_size
     return len(mixer.blocks), int(grid) ** 2, mixer.embed.out_features
-
-
-def given(name: str, images: Tensor | None) -> Tensor:
-    """What a loss cannot do without.
-
-    Raises:
-        UsageError: it is not there.
-    """
-    if images is None:
-        raise UsageError(f"{name} is missing; expected it in the sample: the labels must name it")
-    return images
 
 
 OPINION_LOSSES: dict[str, type[OpinionLoss]] = {
