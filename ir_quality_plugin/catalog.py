@@ -241,13 +241,14 @@ def load_network(name: str, weights: str | Path) -> tuple[Card, nn.Module]:
     entry = find_entry(name)
     file = read_weights(weights)
     card, released = _card_of(entry, file), file.card is None and recognise(file.tensors) is not None
-    network = build_network(entry, card)
-    expected = network.state_dict()
+    with torch.device("meta"):  # shapes alone: a card may claim a network of any size
+        expected = build_network(entry, card).state_dict()
     if released:
         tensors = from_release(card.method, file.tensors, expected)
     else:
         tensors = file.tensors
         raise_unless_complete(tensors, expected, [], f"{file.path} does not hold the weights of {name}")
+    network = build_network(entry, card)
     network.load_state_dict(tensors)
     if card.name != name:
         raise CheckpointError(f"{file.path} holds weights of {card.name}, not of {name}; load it as {card.name!r}")

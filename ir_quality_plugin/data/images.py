@@ -20,6 +20,8 @@ from ..errors import ImageError, ImageMemoryError, UsageError
 from ..nn.memory import ran_out_of_memory
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2")
+# What Pillow may try a file as, whatever it is called; MPO goes by JPEG. Of its many others, EPS would hand the file to Ghostscript.
+FORMATS = ("PNG", "JPEG", "BMP", "DIB", "TIFF", "WEBP", "PPM", "JPEG2000", "GIF")
 SIXTEEN_BITS = 65535
 # Formats whose 16 bits Pillow hands out as 32-bit integers.
 SIXTEEN_BIT_FORMATS = ("PNG", "PPM")
@@ -38,6 +40,7 @@ STUMBLES = (
     struct.error,
     zlib.error,
 )
+UNREADABLE = (OSError, Image.DecompressionBombError, Image.DecompressionBombWarning, *STUMBLES)
 
 
 def read_image(path: str | Path) -> Tensor:
@@ -98,7 +101,7 @@ def _damaged(path: Path, error: Exception) -> ImageError:
 def _decode(path: Path) -> tuple[Image.Image, str | None]:
     """Decode the file's pixels, turned upright, and name its format."""
     try:
-        with _opened(path) as image:
+        with opened(path) as image:
             frames = getattr(image, "n_frames", 1)
             if frames > 1 and image.format != "MPO":
                 raise ImageError(
@@ -115,11 +118,11 @@ def _decode(path: Path) -> tuple[Image.Image, str | None]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """Read the header; a decompression bomb is an error; any number of threads may do so."""
+def opened(path: Path) -> Iterator[Image.Image]:
+    """Read a file's header, of `FORMATS` alone; a decompression bomb is an error; any number of threads may do so."""
     with OPENING, warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        image = Image.open(path)
+        image = Image.open(path, formats=FORMATS)
     with image:
         yield image
 
@@ -127,9 +130,9 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 def declared_size(path: Path) -> tuple[int, int]:
     """Height and width that a file's header declares, before it is turned upright; (0, 0) where there is no header."""
     try:
-        with _opened(path) as image:
+        with opened(path) as image:
             return image.height, image.width
-    except (OSError, Image.DecompressionBombError, Image.DecompressionBombWarning, *STUMBLES):
+    except UNREADABLE:
         return 0, 0
 
 

@@ -13,6 +13,10 @@ SUFFIX = re.compile(rf"([-_]?x(2|3|4|8|16)|[-_]({'|'.join(WORDS)}))$", re.IGNORE
 RULE = "the same stem, or the same without _x4, x4 (2, 3, 4, 8, 16), " + ", ".join(f"_{word}" for word in WORDS)
 
 
+# The name of a run, or of its set of images, is that of a folder: no path, no hidden one, no way up.
+FOLDER = r"^[^/\\.\x00-\x1f][^/\\\x00-\x1f]*$"
+
+
 def names_of(stem: str, method: str | None = None) -> list[str]:
     """The names that a file may have: its stem without the suffixes of `RULE` and `_METHOD`, and with more and more.
 

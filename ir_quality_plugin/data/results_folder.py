@@ -11,6 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from ..checkpoints.json_file import write_json
 from ..errors import CheckpointError, UsageError
 
 OUTPUTS = ("scores.csv", "summary.json", "report.html")
@@ -53,9 +54,7 @@ def held(out: Path, command: str, options: Mapping[str, Any] | None = None) -> I
         for path in _unfinished(out):
             path.unlink(missing_ok=True)
         _check_owner(out, now)
-        unfinished = out / f"{OWNER}.unfinished"
-        unfinished.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
-        unfinished.replace(out / OWNER)
+        write_json(out / OWNER, now)
         yield
     finally:
         lock.release()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 import time
 from collections.abc import Mapping
@@ -146,6 +147,8 @@ class Experiment:
             CheckpointError: missing or damaged.
         """
         progress = read_checkpoint(folder / PROGRESS)
+        if not isinstance(progress, Mapping) or not isinstance(progress.get("processes"), int):
+            raise CheckpointError(f"{folder / PROGRESS} is none that a run wrote; name an earlier state")
         if progress["processes"] != self.accelerator.num_processes:
             raise UsageError(
                 f"{folder} was written by {progress['processes']} processes, this run has "
@@ -155,9 +158,9 @@ class Experiment:
             )
         try:
             self.accelerator.load_state(str(folder))
-        except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+        except (OSError, RuntimeError, ValueError, SafetensorError, pickle.UnpicklingError) as error:
             raise CheckpointError(f"cannot resume from {folder} ({error}); name an earlier state") from error
-        return progress, read_checkpoint(folder / f"process_{self.accelerator.process_index}.pt")
+        return dict(progress), read_checkpoint(folder / f"process_{self.accelerator.process_index}.pt")
 
 
 def _remove(state: Path) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from ..errors import UsageError, nearest
-from . import yaml12
+from ..data import yaml12
+from ..data.names import FOLDER
 
 Typed = dict[str, Any]
 """A mapping with a `type`; its other keys are the parameters of that type, checked against its constructor."""
@@ -135,12 +136,12 @@ class SynthesisOptions(Section):
 class Options(SynthesisOptions):
     """An option file: of a restoration model, for BasicSR's trainer and for ours alike, or of a scorer, for ours."""
 
-    name: str = Field(min_length=1, pattern=r"^[^/\\]+$")
+    name: str = Field(min_length=1, pattern=FOLDER)
     model_type: str
     scale: PositiveInt = 1
     num_gpu: int | Literal["auto"] = Field("auto", description="Read by BasicSR's trainer alone.")
     manual_seed: int = 0
-    datasets: dict[str, Typed]
+    datasets: dict[Annotated[str, Field(pattern=FOLDER)], Typed]
     network_g: Typed
     network_d: Typed | None = None
     network_t: Typed | None = Field(None, description="Of a scorer: the network that teaches it.")

@@ -173,12 +173,14 @@ def read_network(path: str, param_key: str | None) -> dict[str, Tensor]:
     from ..checkpoints.read import read_checkpoint
 
     content: Any = read_checkpoint(path)
-    if param_key is not None:
+    if isinstance(content, Mapping) and param_key is not None:
         found = [key for key in (param_key, "params") if key in content]
         if not found:
             raise CheckpointError(f"{path} has no {param_key!r}; it has {', '.join(map(str, list(content)[:5]))}")
         content = content[found[0]]
-    return {name.removeprefix("module."): tensor for name, tensor in content.items()}
+    if not isinstance(content, Mapping) or not all(isinstance(entry, Tensor) for entry in content.values()):
+        raise CheckpointError(f"{path} holds no state dict; expected names and tensors, under {param_key!r} or alone")
+    return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
 
 
 def to_picture(image: Tensor) -> np.ndarray:
