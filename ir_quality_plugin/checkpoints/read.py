@@ -106,9 +106,7 @@ def _is_plain(tensor: Tensor) -> bool:
     """Whether a tensor holds its own numbers: one that repeats a few of them may claim any size."""
     if tensor.layout != torch.strided or tensor.is_nested or tensor.device.type != "cpu":
         return False
-    return (
-        tensor.dtype in READ_DTYPES and tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
-    )
+    return tensor.dtype in READ_DTYPES and tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
 
 
 def read_checkpoint(path: str | Path) -> Any:
@@ -222,6 +220,8 @@ def _check_archive(path: Path) -> None:
             entries = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError):
         return  # torch's own reader says what is wrong
+    if any(entry.filename.endswith("/constants.pkl") for entry in entries):
+        return  # and refuses TorchScript before it unpacks anything
     inside, size = sum(entry.file_size for entry in entries), path.stat().st_size
     if inside > size or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise CheckpointError(

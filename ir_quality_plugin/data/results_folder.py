@@ -11,7 +11,6 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ..checkpoints.json_file import write_json
 from ..errors import CheckpointError, UsageError
 
 OUTPUTS = ("scores.csv", "summary.json", "report.html")
@@ -54,7 +53,11 @@ def held(out: Path, command: str, options: Mapping[str, Any] | None = None) -> I
         for path in _unfinished(out):
             path.unlink(missing_ok=True)
         _check_owner(out, now)
-        write_json(out / OWNER, now)
+        unfinished = out / f"{OWNER}.unfinished"
+        unfinished.unlink(missing_ok=True)  # a link that lies there must not be written through
+        with unfinished.open("x", encoding="utf-8") as file:
+            file.write(json.dumps(now, indent=1) + "\n")
+        unfinished.replace(out / OWNER)
         yield
     finally:
         lock.release()

@@ -35,6 +35,8 @@ class Loader(yaml.SafeLoader):
         """Build a mapping, and refuse a key that is there already."""
         seen: set[str] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise UsageError(f"line {key.start_mark.line + 1}: a list or mapping stands as a key; expected a name")
             if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
                 line = key.start_mark.line + 1
                 raise UsageError(f"line {line}: the key {key.value!r} stands twice; expected once: remove one")
@@ -91,7 +93,9 @@ def parse(text: str, where: str) -> Any:
         UsageError: no YAML, a tag that would build an object, a key twice, or far more than an option file holds.
     """
     if len(text) > MOST_BYTES:
-        raise UsageError(f"{where} is {len(text):,} characters long; expected an option file, of at most {MOST_BYTES:,}")
+        raise UsageError(
+            f"{where} is {len(text):,} characters long; expected an option file, of at most {MOST_BYTES:,}"
+        )
     try:
         return yaml.load(text, Loader)  # our loader is a safe one
     except UsageError as error:

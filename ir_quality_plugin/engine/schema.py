@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from ..data.names import FOLDER
 from ..integrations import basicsr_parts as parts_of
 from ..integrations.options import LOSSES
 from ..losses.opinion import OPINION_LOSSES
@@ -26,7 +27,11 @@ def schema() -> dict[str, Any]:
     for name in ("network_g", "network_d", "network_t"):
         top[name] = networks
     top["model_type"] = {"enum": sorted([*tables["models"], MODEL])}
-    top["datasets"] = {"type": "object", "additionalProperties": _typed_by_name(tables["datasets"])}
+    top["datasets"] = {
+        "type": "object",
+        "propertyNames": {"pattern": FOLDER},
+        "additionalProperties": _typed_by_name(tables["datasets"]),
+    }
     for name in ("pixel_opt", "perceptual_opt", "gan_opt", "ldl_opt"):
         train[name] = losses
     ours = _choice(LOSSES)

@@ -38,7 +38,10 @@ def check_options(opt: dict[str, Any]) -> list[str]:
         CheckpointError: a metric whose weights are missing or damaged.
     """
     train, val = opt.get("train") or {}, opt.get("val") or {}
-    for place, name in [("name", opt.get("name", "run")), *((f"datasets.{key}", key) for key in opt.get("datasets") or {})]:
+    for place, name in [
+        ("name", opt.get("name", "run")),
+        *((f"datasets.{key}", key) for key in opt.get("datasets") or {}),
+    ]:
         if not re.fullmatch(FOLDER, str(name)):
             raise UsageError(f"{place}={name!r}: it becomes a folder; expected a name without slashes or a leading dot")
     model = registered(registry.MODEL_REGISTRY, opt.get("model_type"), "model_type")

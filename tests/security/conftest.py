@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+import ir_quality_plugin.integrations
 from ir_quality_plugin.cli import app
+
+assert ir_quality_plugin.integrations  # BasicSR can be imported behind it
 
 
 class Payload:

@@ -79,7 +79,10 @@ def test_no_path_of_an_option_file_is_executed(hostile, tmp_path, monkeypatch, r
 
     register()
     monkeypatch.chdir(SMOKE.parents[1])
-    file = {"scorer": SMOKE.parent / "ckdn" / "smoke.yml", "scorer_taught": SMOKE.parent / "cvrkd" / "smoke_student.yml"}
+    file = {
+        "scorer": SMOKE.parent / "ckdn" / "smoke.yml",
+        "scorer_taught": SMOKE.parent / "cvrkd" / "smoke_student.yml",
+    }
     options = read_options(file.get(recipe, SMOKE / f"{recipe}.yml"), [f"path.{key}={hostile}"])
     with pytest.raises(QualityPluginError, match="hostile"):
         train(options, tmp_path / "root", False, lambda line: None)
@@ -196,7 +199,9 @@ def test_a_tag_in_an_option_file_runs_nothing_under_basicsrs_trainer(tmp_path, t
     from ir_quality_plugin.integrations import basicsr_trainer
 
     file = tmp_path / "evil.yml"
-    file.write_text(f"name: !!python/object/apply:os.system ['touch {trace}']\nnum_gpu: 0\ndatasets: {{}}\npath: {{}}\n")
+    file.write_text(
+        f"name: !!python/object/apply:os.system ['touch {trace}']\nnum_gpu: 0\ndatasets: {{}}\npath: {{}}\n"
+    )
     monkeypatch.setattr(sys, "argv", ["basicsr", "-opt", str(file)])
     with pytest.raises(SystemExit) as stop:
         getattr(basicsr_trainer, call)(tmp_path)
