@@ -312,7 +312,7 @@ def find_entry(name: str) -> Entry:
     Raises:
         UsageError: names the nearest known ones.
     """
-    if name not in CATALOG:
+    if not isinstance(name, str) or name not in CATALOG:
         raise UsageError(f"no scorer is named {name!r}; {nearest(str(name), CATALOG)}")
     return CATALOG[name]
 

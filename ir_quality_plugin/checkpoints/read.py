@@ -34,7 +34,9 @@ READ_DTYPES = (
     torch.uint8,
     torch.bool,
 )
-PICKLE_PROTOCOL = b"\x80"
+# An entry so marked is read by torch as whatever lies in memory.
+DOS_FOLDER = 0x10
+PICKLE_PROTOCOL, ZIP = b"\x80", b"PK\x03\x04"
 # Before it, a made file could run code through the weights-only reader (CVE-2025-32434, CVE-2026-24747).
 SAFE_TORCH = (2, 10)
 
@@ -196,11 +198,6 @@ def _read_pickled(path: Path, start: bytes) -> object:
                 f"{path} is refused: a tar archive of torch before 0.4 cannot be read without executing what it holds. "
                 "If you trust it, load it there and save its state dict with today's torch.save"
             ) from error
-        if "TorchScript" in str(error):
-            raise CheckpointError(
-                f"{path} is refused: a TorchScript archive holds code. Nothing in it was executed. "
-                "If you trust it, load it with torch.jit.load and save its state dict with torch.save"
-            ) from error
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
             f"{path} is damaged or no file of weights ({detail}); download or copy it again"
@@ -208,20 +205,35 @@ def _read_pickled(path: Path, start: bytes) -> object:
 
 
 def _check_archive(path: Path) -> None:
-    """Refuse a zip archive that unpacks into more than the file holds; torch.save packs nothing.
+    """Refuse a zip archive that unpacks into more than the file holds, or whose entries changed since.
+
+    torch.save packs nothing, and writes a checksum of every entry, which torch.load does not look at.
 
     Raises:
-        CheckpointError: what it is, and how large.
+        CheckpointError: what is wrong.
     """
-    if not zipfile.is_zipfile(path):
-        return
+    with path.open("rb") as file:
+        if file.read(len(ZIP)) != ZIP:  # by which torch tells an archive, too
+            return
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError):
-        return  # torch's own reader says what is wrong
+            _check_entries(path, entries)
+            changed = archive.testzip()
+    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, EOFError, RuntimeError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}); download or copy it again") from error
+    if changed is not None:
+        raise CheckpointError(f"{path} is damaged: {changed} does not match its checksum; download or copy it again")
+
+
+def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
     if any(entry.filename.endswith("/constants.pkl") for entry in entries):
-        return  # and refuses TorchScript before it unpacks anything
+        raise CheckpointError(
+            f"{path} is refused: a TorchScript archive holds code. Nothing in it was executed. "
+            "If you trust it, load it with torch.jit.load and save its state dict with torch.save"
+        )
+    if any(entry.is_dir() or entry.external_attr & DOS_FOLDER for entry in entries):
+        raise CheckpointError(f"{path} is damaged: it has a folder where values should be; download or copy it again")
     inside, size = sum(entry.file_size for entry in entries), path.stat().st_size
     if inside > size or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise CheckpointError(

@@ -9,7 +9,6 @@ import yaml
 
 from ..errors import UsageError
 
-
 # An option file has a hundred lines. What is longer, or grows by aliases into more, is none, or was made to hurt.
 MOST_BYTES = 2**20
 MOST_VALUES = 20_000

@@ -5,13 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
-from ..errors import UsageError, nearest
 from ..data import yaml12
 from ..data.names import FOLDER
+from ..errors import UsageError, nearest
 
-Typed = dict[str, Any]
+
+def _named(entry: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(entry.get("type", ""), str):
+        raise ValueError(f"its type is {entry['type']!r}; expected a name")
+    return entry
+
+
+Typed = Annotated[dict[str, Any], AfterValidator(_named)]
 """A mapping with a `type`; its other keys are the parameters of that type, checked against its constructor."""
 
 

@@ -114,7 +114,7 @@ def registered(table: Any, name: Any, place: str) -> Any:
         UsageError: nothing has that name; the nearest are named.
     """
     known = {key.removesuffix("_basicsr"): kind for key, kind in table}
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise UsageError(f"{place}={name!r} is not registered; {nearest(str(name), known)}")
     return known[name]
 

@@ -87,8 +87,8 @@ def build_optimiser(options: Mapping[str, Any], parameters: list[nn.Parameter], 
             raise UsageError(f"{where}: {name} has no option {key!r}; {nearest(str(key), takes)}")
     try:
         return kind(parameters, **entries)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{where}: {name}: {error}") from error
+    except (TypeError, ValueError, LookupError) as error:
+        raise UsageError(f"{where}: {name} cannot be built from {entries}: {error}") from error
 
 
 def build_scheduler(options: Mapping[str, Any], optimiser: torch.optim.Optimizer) -> Any:
@@ -99,7 +99,7 @@ def build_scheduler(options: Mapping[str, Any], optimiser: torch.optim.Optimizer
     """
     entries = dict(options)
     name = entries.pop("type", None)
-    if name not in SCHEDULERS:
+    if not isinstance(name, str) or name not in SCHEDULERS:
         raise UsageError(f"train.scheduler.type={name!r}; {nearest(str(name), SCHEDULERS)}")
     takes = set(inspect.signature(SCHEDULERS[name]).parameters) - {"optimizer", "last_epoch"}
     for key in entries:
@@ -107,8 +107,8 @@ def build_scheduler(options: Mapping[str, Any], optimiser: torch.optim.Optimizer
             raise UsageError(f"train.scheduler: {name} has no option {key!r}; {nearest(str(key), takes)}")
     try:
         return SCHEDULERS[name](optimiser, **entries)
-    except (TypeError, AssertionError) as error:
-        raise UsageError(f"train.scheduler: {name}: {error}") from error
+    except (TypeError, AssertionError, ValueError, LookupError) as error:
+        raise UsageError(f"train.scheduler: {name} cannot be built from {entries}: {error}") from error
 
 
 def registered_types() -> dict[str, dict[str, Any]]:
