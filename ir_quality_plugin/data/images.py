@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import struct
 import threading
 import warnings
@@ -177,6 +178,23 @@ def _from_deep_grey(path: Path, image: Image.Image, form: str | None) -> Tensor:
     return torch.from_numpy(values / white).float().expand(3, -1, -1).contiguous()
 
 
+def image_names(folder: Path) -> list[str]:
+    """The names of a folder's images, as `list_images` has them."""
+
+    def listed(entry: os.DirEntry[str]) -> bool:
+        if entry.name.startswith(".") or os.path.splitext(entry.name)[1].lower() not in SUFFIXES:
+            return False
+        if entry.is_symlink():
+            return os.path.isfile(entry.path) or not os.path.exists(entry.path)
+        return entry.is_file()
+
+    with os.scandir(folder) as entries:
+        found = sorted(entry.name for entry in entries if listed(entry))
+    if not found:
+        raise UsageError(f"{folder} holds no image; expected files ending in {', '.join(SUFFIXES)}")
+    return found
+
+
 def list_images(folder: Path) -> list[Path]:
     """List a folder's images by their suffix, sorted by name; hidden files and folders below it are left out.
 
@@ -185,11 +203,7 @@ def list_images(folder: Path) -> list[Path]:
     Raises:
         UsageError: there is none.
     """
-    listed = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
-    found = sorted(path for path in listed if path.is_file() or _is_broken_link(path))
-    if not found:
-        raise UsageError(f"{folder} holds no image; expected files ending in {', '.join(SUFFIXES)}")
-    return found
+    return [folder / name for name in image_names(folder)]
 
 
 def _is_broken_link(path: Path) -> bool:
