@@ -232,13 +232,17 @@ def draw(readings: list[dict[str, Any]], document: dict[str, Any], path: Path) -
 
     titles = {"rss_mib": "memory, MiB", "files": "open files", "threads": "threads", "step_ms": "a step, ms"}
     hours = [entry["seconds"] / 3600 for entry in readings]
-    with matplotlib.rc_context({"svg.fonttype": "none", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
+    with matplotlib.rc_context(
+        {"svg.fonttype": "none", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+    ):
         figure = Figure(figsize=(7, 6.4), layout="constrained")
         for axes, (name, title) in zip(figure.subplots(4, 1, sharex=True), titles.items(), strict=True):
             axes.plot(hours, [np.nan if entry[name] is None else entry[name] for entry in readings], color="#0b6e99")
             found = document[name]
             low, high = found["interval_an_hour"]
-            axes.set_title(f"{title}: {found['an_hour']:+.3g} an hour [{low:+.3g}, {high:+.3g}]", loc="left", fontsize=9)
+            axes.set_title(
+                f"{title}: {found['an_hour']:+.3g} an hour [{low:+.3g}, {high:+.3g}]", loc="left", fontsize=9
+            )
             axes.set_ylim(bottom=0)
             for first, second in zip(readings, readings[1:], strict=False):
                 if first["session"] != second["session"]:

@@ -64,8 +64,8 @@ def read_weights(path: str | Path) -> WeightsFile:
         A `WeightsFile` on the CPU.
 
     Raises:
-        CheckpointError: missing, unreadable, truncated, not weights, with code inside, larger inside than it is, or with
-            NaN or Inf inside.
+        CheckpointError: missing, unreadable, damaged, not weights, with code inside, larger inside than the file, or
+            with NaN or Inf.
     """
     path = Path(path)
     try:

@@ -21,7 +21,8 @@ from ..errors import ImageError, ImageMemoryError, UsageError
 from ..nn.memory import ran_out_of_memory
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2")
-# What Pillow may try a file as, whatever it is called; MPO goes by JPEG. Of its many others, EPS would hand the file to Ghostscript.
+# What Pillow may try a file as, whatever it is called; MPO goes by JPEG. Of its many others, EPS would hand the file
+# to Ghostscript.
 FORMATS = ("PNG", "JPEG", "BMP", "DIB", "TIFF", "WEBP", "PPM", "JPEG2000", "GIF")
 SIXTEEN_BITS = 65535
 # Formats whose 16 bits Pillow hands out as 32-bit integers.

@@ -13,6 +13,11 @@ from ..errors import UsageError
 
 # The largest set that keeps scores so has a thousand images; such files may be packed, and claim any size.
 MOST_VALUES = 1_000_000
+# What scipy raises over damaged files.
+STUMBLES = (
+    ArithmeticError, AttributeError, LookupError, MemoryError, NotImplementedError, OSError, TypeError, ValueError,
+    struct.error, zlib.error,
+)  # fmt: skip
 
 
 def read_arrays(path: Path, *wanted: str) -> dict[str, Any]:
@@ -35,10 +40,7 @@ def read_arrays(path: Path, *wanted: str) -> dict[str, Any]:
         shapes = {name: shape for name, shape, _ in whosmat(path) if name in wanted}
         large = [name for name, shape in shapes.items() if prod(shape) > MOST_VALUES]
         found = {} if large else loadmat(path, variable_names=list(shapes))
-    except (
-        ArithmeticError, AttributeError, LookupError, MatReadError, MemoryError, NotImplementedError, OSError, TypeError,
-        ValueError, struct.error, zlib.error,
-    ) as error:  # fmt: skip
+    except (MatReadError, *STUMBLES) as error:
         reason = re.sub(r"\s+", " ", str(error)) or type(error).__name__
         raise UsageError(f"{path} cannot be read as a MATLAB file: {reason}") from error
     if large:

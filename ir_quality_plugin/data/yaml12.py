@@ -67,7 +67,7 @@ Loader.add_implicit_resolver("tag:yaml.org,2002:float", NUMBER, list("-+.0123456
 
 
 def unfolded(root: yaml.Node) -> int:
-    """How many values a document has when every alias is written out; more than `MOST_VALUES` where one holds itself."""
+    """How many values a document has with its aliases written out; more than `MOST_VALUES` where one holds itself."""
     counted: dict[yaml.Node, int] = {}
 
     def count(node: yaml.Node) -> int:

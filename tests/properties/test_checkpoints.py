@@ -72,11 +72,12 @@ def test_no_lost_or_repeated_piece_passes_in_silence(tmp_path_factory, sound, su
     assert_equal_or_refused(path, CARD if suffix == ".safetensors" else None)
 
 
+values = some.floats(width=32, allow_nan=False, allow_infinity=False)
 names = some.text(min_size=1, max_size=20).filter(lambda name: name != "__metadata__" and name.isprintable())
 
 
 @given(
-    tensors=some.dictionaries(names, some.lists(some.floats(width=32, allow_nan=False, allow_infinity=False), max_size=9), min_size=1),
+    tensors=some.dictionaries(names, some.lists(values, max_size=9), min_size=1),
     licence=some.text(max_size=20),
 )  # fmt: skip
 def test_any_names_values_and_terms_come_back(tmp_path_factory, tensors, licence):
