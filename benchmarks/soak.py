@@ -3,8 +3,8 @@
     python benchmarks/soak.py train --minutes 180 --out /tmp/soak_train
     python benchmarks/soak.py evaluate --rows 1000000 --out /tmp/soak_evaluate
 
-What is watched runs in a process of its own, as a user starts it. A line of OUT/readings.jsonl says once a minute what it
-and its children hold; both go on where they were stopped, called the same way again. At the end, OUT/soak.svg and
+What is watched runs in a process of its own, as a user starts it. A line of OUT/readings.jsonl says once a minute what
+it and its children hold; both go on where they were stopped, called the same way again. At the end, OUT/soak.svg and
 OUT/verdict.json: how memory moved, by the hour, with an interval (Theil and Sen), and the exit code 1 where it was not
 flat, or above the limit. `plot --out OUT` draws what is there so far.
 """
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -244,7 +245,7 @@ def draw(readings: list[dict[str, Any]], document: dict[str, Any], path: Path) -
                 f"{title}: {found['an_hour']:+.3g} an hour [{low:+.3g}, {high:+.3g}]", loc="left", fontsize=9
             )
             axes.set_ylim(bottom=0)
-            for first, second in zip(readings, readings[1:], strict=False):
+            for first, second in pairwise(readings):
                 if first["session"] != second["session"]:
                     axes.axvline(second["seconds"] / 3600, color="#999999", linewidth=0.6, linestyle=":")
         axes.set_xlabel(f"hours; {document['steps']:,} {'rows' if document['kind'] == 'evaluate' else 'steps'}")

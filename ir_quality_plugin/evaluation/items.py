@@ -1,4 +1,4 @@
-"""Every restored file of a run, in order; each is put together when it is its turn, so that a million take no memory."""
+"""Every restored file of a run, in order; each is put together when it is its turn: a million take no memory."""
 
 from __future__ import annotations
 

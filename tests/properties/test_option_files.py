@@ -15,7 +15,9 @@ from ir_quality_plugin.engine.options import check
 from ir_quality_plugin.errors import QualityPluginError
 
 pytest.importorskip("basicsr")
-jsonschema = pytest.importorskip("jsonschema")
+pytest.importorskip("jsonschema")
+
+import jsonschema
 
 from ir_quality_plugin.engine.kinds import check_all
 from ir_quality_plugin.engine.schema import schema

@@ -55,7 +55,8 @@ def test_a_table_is_the_same_by_whatever_program_and_in_whatever_order(
     tmp_path_factory, scores, encoding, newline, quoting, space, data
 ):
     folder = tmp_path_factory.mktemp("labels")
-    rows = list(zip(images_in(folder, len(scores)), scores, [f"c{index % 3}" for index in range(len(scores))]))
+    names = images_in(folder, len(scores))
+    rows = [(name, score, f"c{index % 3}") for index, (name, score) in enumerate(zip(names, scores, strict=True))]
     plain = read_csv(table_of(folder, rows))
     order = data.draw(some.permutations(range(len(rows))))
     other = read_csv(table_of(folder, [rows[index] for index in order], encoding, newline, quoting, space))

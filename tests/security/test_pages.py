@@ -86,7 +86,8 @@ def test_the_page_of_an_evaluation(run, folders):
         code, said = run(
             "evaluate", "--restored", f"{method}={folders / kind / 'restored'}", "--restored",
             f"{other}={folders / kind / 'degraded'}", "--degraded", folders / kind / "degraded",
-            "--scorer", f"ckdn-s={weights}", "--pyiqa", "psnr", "--reference", folders / kind / "degraded", "--out", out,
+            "--reference", folders / kind / "degraded", "--scorer", f"ckdn-s={weights}",
+            "--pyiqa", "psnr", "--out", out,
         )  # fmt: skip
         assert code == 1 and "could not be scored" in said
         pages.append((out / "report.html").read_text())
@@ -138,7 +139,8 @@ def test_every_template_escapes(tmp_path):
     from ir_quality_plugin.report.page import TEMPLATES, write_page
 
     content = {
-        "title": NAMES[0], "subtitle": NAMES[1], "images": 1, "methods": [NAMES[0]], "cost": NAMES[2], "scorer": NAMES[3],
+        "title": NAMES[0], "subtitle": NAMES[1], "images": 1, "methods": [NAMES[0]], "cost": NAMES[2],
+        "scorer": NAMES[3],
         "rows": [{"metric": NAMES[0], "higher": True, "optimised": True, "gain": NAMES[1],
                   "cells": [{"best": True, "text": NAMES[2]}]}],
         "pictures": [[{"source": NAMES[3], "name": NAMES[0]}]],
