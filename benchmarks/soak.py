@@ -199,10 +199,10 @@ def judged(out: Path) -> int:
         "steps": readings[-1]["steps"],
         "peak_mib": max(entry["peak_mib"] for entry in readings),
         "limit_mib": LIMIT_MIB[kind],
-        **{name: slope(settled, name) for name in ("rss_mib", "files", "threads", "step_ms")},
+        "readings": {name: slope(settled, name) for name in ("rss_mib", "files", "threads", "step_ms")},
         **provenance(),
     }
-    memory = document["rss_mib"]
+    memory = document["readings"]["rss_mib"]
     flat = memory["interval_an_hour"][0] <= 0 or memory["an_hour"] <= FLAT_SHARE * memory["median"]
     document["flat"] = bool(flat and document["peak_mib"] <= document["limit_mib"])
     with whole(out / "verdict.json") as path:
@@ -239,7 +239,7 @@ def draw(readings: list[dict[str, Any]], document: dict[str, Any], path: Path) -
         figure = Figure(figsize=(7, 6.4), layout="constrained")
         for axes, (name, title) in zip(figure.subplots(4, 1, sharex=True), titles.items(), strict=True):
             axes.plot(hours, [np.nan if entry[name] is None else entry[name] for entry in readings], color="#0b6e99")
-            found = document[name]
+            found = document["readings"][name]
             low, high = found["interval_an_hour"]
             axes.set_title(
                 f"{title}: {found['an_hour']:+.3g} an hour [{low:+.3g}, {high:+.3g}]", loc="left", fontsize=9

@@ -40,7 +40,7 @@ def load_resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
     if not isinstance(state, Mapping) or not isinstance(state.get("iter"), int):
         raise CheckpointError(f"{path} is no training state; expected experiments/NAME/training_states/ITER.state")
     basicsr.train.check_resume(opt, state["iter"])
-    return state
+    return dict(state)
 
 
 def exactly_yaml_1_2(opt: Any) -> Any:

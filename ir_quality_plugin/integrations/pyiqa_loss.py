@@ -60,7 +60,7 @@ def weights_alone() -> Iterator[None]:
     def refuse(*_: Any, **__: Any) -> None:
         raise pickle.UnpicklingError("a TorchScript archive holds code")
 
-    torch.load = lambda *given, **options: read(*given, **{**options, "weights_only": True})  # type: ignore[assignment]
+    torch.load = lambda *given, **options: read(*given, **{**options, "weights_only": True})
     torch.jit.load = refuse
     try:
         yield
