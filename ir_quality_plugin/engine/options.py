@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError, WithJsonSchema
 
 from ..data import yaml12
 from ..data.names import FOLDER
@@ -18,7 +18,11 @@ def _named(entry: dict[str, Any]) -> dict[str, Any]:
     return entry
 
 
-Typed = Annotated[dict[str, Any], AfterValidator(_named)]
+Typed = Annotated[
+    dict[str, Any],
+    AfterValidator(_named),
+    WithJsonSchema({"type": "object", "properties": {"type": {"type": "string"}}}),
+]
 """A mapping with a `type`; its other keys are the parameters of that type, checked against its constructor."""
 
 

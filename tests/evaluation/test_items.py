@@ -24,7 +24,9 @@ def test_items_stand_image_by_image_with_the_partners_that_are_there():
     assert len(items) == 7 and [item.image for item in items] == [item.image for item in items]
     assert items.at(0, 1).files == {"restored": Path("/two/a_x4.png"), "degraded": Path("/lq/a.png")}
     assert set(items.at(3, 0).files) == {"restored"}
-    assert items.at(0, 0).places["restored"].startswith("one (") and items.at(0, 0).places["degraded"].startswith("lq (")
+    assert items.at(0, 0).places["restored"].startswith("one (") and items.at(0, 0).places["degraded"].startswith(
+        "lq ("
+    )
 
 
 def test_only_what_is_there_has_a_place():
