@@ -232,13 +232,13 @@ def draw(readings: list[dict[str, Any]], document: dict[str, Any], path: Path) -
     from matplotlib.figure import Figure
 
     titles = {"rss_mib": "memory, MiB", "files": "open files", "threads": "threads", "step_ms": "a step, ms"}
-    hours = [entry["seconds"] / 3600 for entry in readings]
     with matplotlib.rc_context(
         {"svg.fonttype": "none", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
     ):
         figure = Figure(figsize=(7, 6.4), layout="constrained")
         for axes, (name, title) in zip(figure.subplots(4, 1, sharex=True), titles.items(), strict=True):
-            axes.plot(hours, [np.nan if entry[name] is None else entry[name] for entry in readings], color="#0b6e99")
+            known = [entry for entry in readings if entry[name] is not None]
+            axes.plot([entry["seconds"] / 3600 for entry in known], [entry[name] for entry in known], color="#0b6e99")
             found = document["readings"][name]
             low, high = found["interval_an_hour"]
             axes.set_title(

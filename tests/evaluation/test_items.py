@@ -38,7 +38,7 @@ def test_only_what_is_there_has_a_place():
 def test_processes_share_whole_images_and_leave_none():
     items = Items(pairing())
     shares = [[(item.image, item.method) for item in items.share(process, 3)] for process in range(3)]
-    assert sorted(sum(shares, [])) == sorted((item.image, item.method) for item in items)
+    assert sorted(place for share in shares for place in share) == sorted((item.image, item.method) for item in items)
     assert [{image for image, _ in share} for share in shares] == [{"a", "d"}, {"b"}, {"c"}]
 
 
