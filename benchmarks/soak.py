@@ -244,7 +244,7 @@ def draw(readings: list[dict[str, Any]], document: dict[str, Any], path: Path) -
             axes.set_title(
                 f"{title}: {found['an_hour']:+.3g} an hour [{low:+.3g}, {high:+.3g}]", loc="left", fontsize=9
             )
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, 1.1 * max([entry[name] for entry in known], default=1))
             for first, second in pairwise(readings):
                 if first["session"] != second["session"]:
                     axes.axvline(second["seconds"] / 3600, color="#999999", linewidth=0.6, linestyle=":")

@@ -37,8 +37,9 @@ def bootstrap_means(
 ) -> np.ndarray:
     """Percentile bootstrap intervals of column means.
 
-    A column draws from its own images alone: what others have scores of does not move its interval.XThe percentiles are
-    taken further out for few images, so that a normal sample gets Student's interval.
+    A column draws from its own images alone: what others have scores of does not move its interval. Columns of as many
+    images see the same resamples, drawn once; of more than `MANY` images the limit of many resamples is taken. The
+    percentiles are taken further out for few images, so that a normal sample gets Student's interval.
 
     Args:
         values: (N,C), a row an image; NaN where there is none, left out of its column.
