@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .checkpoints.read import WeightsFile, read_card, read_weights
 from .checkpoints.remap import from_release, raise_unless_complete, recognise
@@ -241,17 +242,36 @@ def load_network(name: str, weights: str | Path) -> tuple[Card, nn.Module]:
     entry = find_entry(name)
     file = read_weights(weights)
     card, released = _card_of(entry, file), file.card is None and recognise(file.tensors) is not None
-    network = build_network(entry, card)
-    expected = network.state_dict()
+    named = None if released else name_by_size(file.tensors)
+    if named is not None and card.method == CATALOG[named].card.method:
+        if named != name:
+            raise CheckpointError(f"{file.path} holds a network of the sizes of {named}; load it as {named!r}")
+        card = dataclasses.replace(card, name=named)
+    with torch.device("meta"):  # shapes alone: a card may claim a network of any size
+        expected = build_network(entry, card).state_dict()
     if released:
         tensors = from_release(card.method, file.tensors, expected)
     else:
         tensors = file.tensors
         raise_unless_complete(tensors, expected, [], f"{file.path} does not hold the weights of {name}")
+    network = build_network(entry, card)
     network.load_state_dict(tensors)
     if card.name != name:
         raise CheckpointError(f"{file.path} holds weights of {card.name}, not of {name}; load it as {card.name!r}")
     return card, network
+
+
+def name_by_size(weights: Mapping[str, Tensor]) -> str | None:
+    """The compact scorer whose network has exactly these names and shapes; None where it is none of them."""
+    shapes = {name: tensor.shape for name, tensor in weights.items()}
+    return next((name for name, entry in CATALOG.items() if name.endswith("-s") and shapes == _shapes(name)), None)
+
+
+@cache
+def _shapes(name: str) -> dict[str, torch.Size]:
+    entry = CATALOG[name]
+    with torch.device("meta"):
+        return {parameter: tensor.shape for parameter, tensor in build_network(entry, entry.card).state_dict().items()}
 
 
 def _card_of(entry: Entry, file: WeightsFile) -> Card:
@@ -311,7 +331,7 @@ def find_entry(name: str) -> Entry:
     Raises:
         UsageError: names the nearest known ones.
     """
-    if name not in CATALOG:
+    if not isinstance(name, str) or name not in CATALOG:
         raise UsageError(f"no scorer is named {name!r}; {nearest(str(name), CATALOG)}")
     return CATALOG[name]
 

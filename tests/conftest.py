@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -12,6 +13,17 @@ from golden import released_weights
 
 from ir_quality_plugin import CKDN, CVRKD, TeacherIQAStudent
 from ir_quality_plugin.checkpoints.remap import from_release
+
+# The same examples at every run, as many as take seconds; a shared machine's clock decides nothing.
+settings.register_profile(
+    "same",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
+)
+settings.load_profile("same")
 
 
 def with_golden_weights(network, method):

@@ -8,7 +8,8 @@ import torch
 from golden import GOLDEN, image, released_weights
 
 import ir_quality_plugin as irq
-from ir_quality_plugin import catalog
+from ir_quality_plugin import CheckpointError, catalog
+from ir_quality_plugin.catalog import CATALOG, name_by_size
 from ir_quality_plugin.checkpoints.write import write_weights
 
 PUBLISHED = ["teacheriqa", "ckdn", "cvrkd"]
@@ -264,3 +265,24 @@ def test_negative_variances_are_refused(tmp_path):
     torch.save({**weights, name: -weights[name]}, tmp_path / "odd.pth")
     with pytest.raises(irq.CheckpointError, match="has negative variances"):
         irq.load_scorer("ckdn-s", weights=tmp_path / "odd.pth")
+
+
+def test_compact_weights_go_by_the_compact_name_whatever_their_card_says(tmp_path):
+    compact = irq.load_scorer("ckdn-s")
+    state = compact.network.state_dict()
+    torch.save(state, tmp_path / "bare.pth")
+    card = dataclasses.replace(compact.card, name="ckdn")  # as trainings wrote it whose options spelled a default out
+    write_weights(tmp_path / "named_so.safetensors", state, card)
+    for file in ("bare.pth", "named_so.safetensors"):
+        assert irq.load_scorer("ckdn-s", tmp_path / file).card.name == "ckdn-s"
+        with pytest.raises(CheckpointError, match="of the sizes of ckdn-s; load it as 'ckdn-s'"):
+            irq.load_scorer("ckdn", tmp_path / file)
+
+
+def test_a_network_of_other_sizes_goes_by_its_method():
+    assert name_by_size(irq.load_scorer("ckdn", "random").network.state_dict()) is None
+    assert {name_by_size(irq.load_scorer(name, "random").network.state_dict()) for name in CATALOG} >= {
+        "teacheriqa-s",
+        "ckdn-s",
+        "cvrkd-s",
+    }

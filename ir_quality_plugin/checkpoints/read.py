@@ -7,6 +7,7 @@ import hashlib
 import pickle
 import re
 import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,11 @@ READ_DTYPES = (
     torch.uint8,
     torch.bool,
 )
-PICKLE_PROTOCOL = b"\x80"
+# An entry so marked is read by torch as whatever lies in memory.
+DOS_FOLDER = 0x10
+PICKLE_PROTOCOL, ZIP = b"\x80", b"PK\x03\x04"
+# Before it, a made file could run code through the weights-only reader (CVE-2025-32434, CVE-2026-24747).
+SAFE_TORCH = (2, 10)
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,8 @@ def read_weights(path: str | Path) -> WeightsFile:
         A `WeightsFile` on the CPU.
 
     Raises:
-        CheckpointError: missing, unreadable, truncated, not weights, with code inside, or with NaN or Inf inside.
+        CheckpointError: missing, unreadable, damaged, not weights, with code inside, larger inside than the file, or
+            with NaN or Inf.
     """
     path = Path(path)
     try:
@@ -83,11 +89,7 @@ def read_weights(path: str | Path) -> WeightsFile:
         tensors, card = _read_safetensors(path)
     else:
         tensors = strip_wrapping(_unwrap(path, _read_pickled(path, start[:1])))
-    odd = [
-        name
-        for name, tensor in tensors.items()
-        if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.dtype not in READ_DTYPES
-    ]
+    odd = [name for name, tensor in tensors.items() if not _is_plain(tensor)]
     if odd:
         tensor = tensors[odd[0]]
         raise CheckpointError(
@@ -100,6 +102,13 @@ def read_weights(path: str | Path) -> WeightsFile:
             f"{path} holds NaN or Inf in {broken[:3]} and {len(broken)} tensors in all; ask for a sound copy"
         )
     return WeightsFile(path, tensors, card, sha256)
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Whether a tensor holds its own numbers: one that repeats a few of them may claim any size."""
+    if tensor.layout != torch.strided or tensor.is_nested or tensor.device.type != "cpu":
+        return False
+    return tensor.dtype in READ_DTYPES and tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
 
 
 def read_checkpoint(path: str | Path) -> Any:
@@ -159,7 +168,13 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Card | None]:
 def _read_pickled(path: Path, start: bytes) -> object:
     # Plain containers of values that training scripts save beside the weights.
     harmless: list[Any] = [argparse.Namespace]
+    if tuple(map(int, torch.__version__.split(".")[:2])) < SAFE_TORCH:
+        raise CheckpointError(
+            f"{path} is refused: torch {torch.__version__} can be made to run code by a file like this; expected torch "
+            f"{SAFE_TORCH[0]}.{SAFE_TORCH[1]} or later, or a .safetensors file"
+        )
     try:
+        _check_archive(path)
         # An open file, not its path: torch would choose the reader by the name's ending.
         with path.open("rb") as file, torch.serialization.safe_globals(harmless), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -173,16 +188,58 @@ def _read_pickled(path: Path, start: bytes) -> object:
             f"{path} is refused: {found}. Nothing in it was executed. "
             "If you trust where it comes from, save its state dict alone with torch.save and use that file"
         ) from error
+    except CheckpointError:
+        raise
+    except MemoryError as error:
+        raise CheckpointError(f"{path} asks for more memory than there is; download or copy it again") from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        if "TorchScript" in str(error):
+        if "legacy .tar format" in str(error):
             raise CheckpointError(
-                f"{path} is refused: a TorchScript archive holds code. Nothing in it was executed. "
-                "If you trust it, load it with torch.jit.load and save its state dict with torch.save"
+                f"{path} is refused: a tar archive of torch before 0.4 cannot be read without executing what it holds. "
+                "If you trust it, load it there and save its state dict with today's torch.save"
             ) from error
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
             f"{path} is damaged or no file of weights ({detail}); download or copy it again"
         ) from error
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse a zip archive that unpacks into more than the file holds, or whose entries changed since.
+
+    torch.save packs nothing, and writes a checksum of every entry, which torch.load does not look at.
+
+    Raises:
+        CheckpointError: what is wrong.
+    """
+    with path.open("rb") as file:
+        if file.read(len(ZIP)) != ZIP:  # by which torch tells an archive, too
+            return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            _check_entries(path, entries)
+            changed = archive.testzip()
+    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, EOFError, RuntimeError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}); download or copy it again") from error
+    if changed is not None:
+        raise CheckpointError(f"{path} is damaged: {changed} does not match its checksum; download or copy it again")
+
+
+def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
+    if any(entry.filename.endswith("/constants.pkl") for entry in entries):
+        raise CheckpointError(
+            f"{path} is refused: a TorchScript archive holds code. Nothing in it was executed. "
+            "If you trust it, load it with torch.jit.load and save its state dict with torch.save"
+        )
+    if any(entry.is_dir() or entry.external_attr & DOS_FOLDER for entry in entries):
+        raise CheckpointError(f"{path} is damaged: it has a folder where values should be; download or copy it again")
+    inside, size = sum(entry.file_size for entry in entries), path.stat().st_size
+    if inside > size or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise CheckpointError(
+            f"{path} is refused: it is compressed, {size:,} bytes for {inside:,}, which torch.save never does. If you "
+            "trust where it comes from, unpack it and save its state dict with torch.save"
+        )
 
 
 def _unwrap(path: Path, content: object) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from ..version import __version__
+from .completion import pyiqa_metrics, scorers
 
 FIGURES = {"srcc": "SRCC", "srcc_within": "within content", "krcc": "KRCC", "plcc_logistic": "PLCC, logistic"}
 VOTES = {"accuracy": "pair accuracy", "two_afc": "2AFC"}
@@ -43,9 +44,12 @@ def benchmark(
         Path | None, typer.Option(help="CSV of forced choices: first, second, first_votes, second_votes.")
     ] = None,
     scorer: Annotated[
-        list[str] | None, typer.Option(help="Name of a scorer, or NAME=WEIGHTS (a file, or random); repeatable.")
+        list[str] | None,
+        typer.Option(help="Name of a scorer, or NAME=WEIGHTS (a file, or random); repeatable.", autocompletion=scorers),
     ] = None,
-    pyiqa: Annotated[list[str] | None, typer.Option(help="Name of a metric of pyiqa; repeatable.")] = None,
+    pyiqa: Annotated[
+        list[str] | None, typer.Option(help="Name of a metric of pyiqa; repeatable.", autocompletion=pyiqa_metrics)
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for scores.csv, summary.json and report.html.")] = Path("benchmark"),
     resample: Annotated[Unit, typer.Option(help="What intervals are over: images, or whole contents.")] = Unit.IMAGE,
     resamples: Annotated[int, typer.Option(min=100, help="Of the bootstrap.")] = 1000,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import UsageError
+from .completion import pyiqa_metrics, scorers
 from .score import check_device, echo_first, echo_line, one_line
 
 if TYPE_CHECKING:
@@ -38,11 +39,15 @@ def evaluate(
         list[str] | None,
         typer.Option(
             metavar="NAME[=FILE]",
+            autocompletion=scorers,
             help="One of our scorers, with weights of your own (a file, or random); repeat it; `irq weights ls` lists.",
         ),
     ] = None,
     pyiqa: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="A pyiqa metric: psnr, ssim, ...; repeat it for more.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", autocompletion=pyiqa_metrics, help="A pyiqa metric: psnr, ssim, ...; repeat it for more."
+        ),
     ] = None,
     match: Annotated[
         list[str] | None,

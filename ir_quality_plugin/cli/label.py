@@ -90,7 +90,7 @@ def saved_network(weights: Path, options: Path | None) -> SavedNetwork:
     Raises:
         UsageError: no option file, or one that is no YAML mapping.
     """
-    from ..engine.yaml12 import parse
+    from ..data.yaml12 import parse
     from ..integrations.saved_networks import SavedNetwork, options_beside
 
     path = options or options_beside(weights)

@@ -11,15 +11,19 @@ from typing import Annotated, Any
 import typer
 
 from ..version import __version__
+from .completion import pyiqa_metrics, scorers
 from .score import check_device, echo_first, echo_line
 
 
 def probe(
     images: Annotated[Path, typer.Option(help="Folder of the restored images that are attacked.", show_default=False)],
     scorer: Annotated[
-        list[str] | None, typer.Option(help="Name of a scorer, or NAME=WEIGHTS (a file, or random); repeatable.")
+        list[str] | None,
+        typer.Option(help="Name of a scorer, or NAME=WEIGHTS (a file, or random); repeatable.", autocompletion=scorers),
     ] = None,
-    pyiqa: Annotated[list[str] | None, typer.Option(help="Name of a metric of pyiqa; repeatable.")] = None,
+    pyiqa: Annotated[
+        list[str] | None, typer.Option(help="Name of a metric of pyiqa; repeatable.", autocompletion=pyiqa_metrics)
+    ] = None,
     degraded: Annotated[
         Path | None,
         typer.Option(help="Folder of the degraded inputs, paired by name; without it, each image reduced four times."),

@@ -9,6 +9,18 @@ from pathlib import Path
 from ..errors import UsageError
 
 
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text that are not blank.
+
+    Raises:
+        UsageError: it cannot be read, or is no text in UTF-8.
+    """
+    try:
+        return [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read as text: {error}") from error
+
+
 def read_entries(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """Read a CSV whose first line names its columns.
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from .images import list_images
+from .images import image_names
 from .names import RULE, named, names_of
 
 RESTORED, DEGRADED, REFERENCE = "restored", "degraded", "reference"
@@ -39,6 +39,32 @@ class Unpaired:
     lacking: bool = False
 
 
+class FolderFiles(Mapping[str, Path]):
+    """The files of one folder by image; a path is put together when it is asked for.
+
+    A million paths take a gigabyte, a million names a tenth of it.
+
+    Args:
+        folder: where they lie.
+        names: of the files, by image.
+    """
+
+    def __init__(self, folder: Path, names: Mapping[str, str]) -> None:
+        self.folder, self.names = folder, names
+
+    def __getitem__(self, image: str) -> Path:
+        return self.folder / self.names[image]
+
+    def __contains__(self, image: object) -> bool:
+        return image in self.names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
 @dataclass(frozen=True)
 class Pairing:
     """Which files belong to one image.
@@ -52,7 +78,7 @@ class Pairing:
 
     images: tuple[str, ...]
     methods: tuple[str, ...]
-    files: dict[str, dict[str, Path]]
+    files: Mapping[str, Mapping[str, Path]]
     unpaired: tuple[Unpaired, ...]
 
 
@@ -88,24 +114,27 @@ def pair_folders(
     folders |= {role: path for role, path in ((DEGRADED, degraded), (REFERENCE, reference)) if path is not None}
     patterns = _check_patterns(match or {}, folders)
     unpaired: list[Unpaired] = []
-    chains: dict[str, dict[Path, list[str]]] = {}
+    chains: dict[str, dict[str, list[str]]] = {}
     for role, folder in folders.items():
         if not folder.is_dir():
-            found = "a file" if folder.exists() else "nothing"
-            raise UsageError(f"{role}: {folder} is {found}; expected a folder of images")
+            there = "a file" if folder.exists() else "nothing"
+            raise UsageError(f"{role}: {folder} is {there}; expected a folder of images")
         pattern = patterns.get(role, patterns.get(""))
-        paths = list_images(folder)
+        found = image_names(folder)
         if pattern:
-            chains[role] = _matched(role, paths, pattern, unpaired)
+            chains[role] = _matched(role, found, pattern, unpaired)
         else:
-            chains[role] = {path: names_of(_stem(path), role if role in restored else None) for path in paths}
+            chains[role] = {name: names_of(_stem(name), role if role in restored else None) for name in found}
     names, given_up = named(chains)
     keyed = {role: _by_name(role, of) for role, of in names.items()}
     restored_keys = sorted(set().union(*(keyed[method] for method in restored)))
     _refuse_strangers(keyed, restored_keys)
     unpaired += _missing(keyed, restored_keys, given_up)
     known = set(restored_keys)
-    files = {role: {key: path for key, path in by_key.items() if key in known} for role, by_key in keyed.items()}
+    files = {
+        role: FolderFiles(folders[role], {key: name for key, name in by_key.items() if key in known})
+        for role, by_key in keyed.items()
+    }
     return Pairing(tuple(restored_keys), tuple(restored), files, tuple(unpaired))
 
 
@@ -138,11 +167,6 @@ def patterns_of(given: Sequence[str]) -> dict[str, str]:
     return patterns
 
 
-def _stem(path: Path) -> str:
-    """A file's stem as text of UTF-8, whatever Python takes names for in this locale."""
-    return os.fsencode(path.stem).decode("utf-8", "surrogateescape")
-
-
 def _check_patterns(match: Mapping[str, str], folders: Mapping[str, Path]) -> dict[str, re.Pattern[str]]:
     compiled = {}
     for role, pattern in match.items():
@@ -156,34 +180,39 @@ def _check_patterns(match: Mapping[str, str], folders: Mapping[str, Path]) -> di
 
 
 def _matched(
-    role: str, paths: Sequence[Path], pattern: re.Pattern[str], unpaired: list[Unpaired]
-) -> dict[Path, list[str]]:
+    role: str, files: Sequence[str], pattern: re.Pattern[str], unpaired: list[Unpaired]
+) -> dict[str, list[str]]:
     """The name of every file that fits a pattern; what does not is unpaired."""
-    found = {path: pattern.fullmatch(unicodedata.normalize("NFC", _stem(path))) for path in paths}
+    found = {file: pattern.fullmatch(unicodedata.normalize("NFC", _stem(file))) for file in files}
     if not any(found.values()):
         raise UsageError(
-            f"{role}: --match fits none of its {len(paths)} images, such as {_first(path.name for path in paths)}; "
+            f"{role}: --match fits none of its {len(files)} images, such as {_first(files)}; "
             f"expected a pattern of the whole name without its ending, as in '{PLACE}_x4_*'"
         )
     reason = "its name does not fit --match"
-    unpaired += [Unpaired(role, path.name, reason, path.name) for path, fit in found.items() if not fit]
-    return {path: [fit["image"]] for path, fit in found.items() if fit}
+    unpaired += [Unpaired(role, file, reason, file) for file, fit in found.items() if not fit]
+    return {file: [fit["image"]] for file, fit in found.items() if fit}
 
 
-def _by_name(role: str, names: Mapping[Path, str]) -> dict[str, Path]:
+def _stem(file: str) -> str:
+    """A file's stem as text of UTF-8, whatever Python takes names for in this locale."""
+    return os.fsencode(os.path.splitext(file)[0]).decode("utf-8", "surrogateescape")
+
+
+def _by_name(role: str, names: Mapping[str, str]) -> dict[str, str]:
     """Files by name; two of one stem, or of one name by a pattern, are a question that only the user can answer."""
-    found: dict[str, Path] = {}
-    for path, name in names.items():
+    found: dict[str, str] = {}
+    for file, name in names.items():
         if name in found:
             raise UsageError(
-                f"{role}: {found[name].name} and {path.name} are both of the image {name!r}; expected one file an "
+                f"{role}: {found[name]} and {file} are both of the image {name!r}; expected one file an "
                 f"image; rename one of them, or say which is meant with --match {role}='{PLACE}_SUFFIX'"
             )
-        found[name] = path
+        found[name] = file
     return found
 
 
-def _refuse_strangers(keyed: Mapping[str, Mapping[str, Path]], restored: Sequence[str]) -> None:
+def _refuse_strangers(keyed: Mapping[str, Mapping[str, str]], restored: Sequence[str]) -> None:
     """A folder that shares no image with the restored ones was named wrongly, or needs a pattern."""
     for role in sorted(keyed, key=lambda role: role not in (DEGRADED, REFERENCE)):
         by_key = keyed[role]
@@ -197,7 +226,7 @@ def _refuse_strangers(keyed: Mapping[str, Mapping[str, Path]], restored: Sequenc
 
 
 def _missing(
-    keyed: Mapping[str, Mapping[str, Path]],
+    keyed: Mapping[str, Mapping[str, str]],
     keys: Sequence[str],
     given_up: Mapping[str, str],
 ) -> list[Unpaired]:
@@ -212,8 +241,8 @@ def _missing(
             Unpaired(role, key, f"no file of it{because(key)}", key, lacking=True) for key in keys if key not in by_key
         ]
         found += [
-            Unpaired(role, path.name, f"no method restored it{because(key)}", key)
-            for key, path in by_key.items()
+            Unpaired(role, file, f"no method restored it{because(key)}", key)
+            for key, file in by_key.items()
             if key not in known
         ]
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import struct
 import threading
 import warnings
@@ -20,6 +21,9 @@ from ..errors import ImageError, ImageMemoryError, UsageError
 from ..nn.memory import ran_out_of_memory
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2")
+# What Pillow may try a file as, whatever it is called; MPO goes by JPEG. Of its many others, EPS would hand the file
+# to Ghostscript.
+FORMATS = ("PNG", "JPEG", "BMP", "DIB", "TIFF", "WEBP", "PPM", "JPEG2000", "GIF")
 SIXTEEN_BITS = 65535
 # Formats whose 16 bits Pillow hands out as 32-bit integers.
 SIXTEEN_BIT_FORMATS = ("PNG", "PPM")
@@ -38,6 +42,7 @@ STUMBLES = (
     struct.error,
     zlib.error,
 )
+UNREADABLE = (OSError, Image.DecompressionBombError, Image.DecompressionBombWarning, *STUMBLES)
 
 
 def read_image(path: str | Path) -> Tensor:
@@ -98,7 +103,7 @@ def _damaged(path: Path, error: Exception) -> ImageError:
 def _decode(path: Path) -> tuple[Image.Image, str | None]:
     """Decode the file's pixels, turned upright, and name its format."""
     try:
-        with _opened(path) as image:
+        with opened(path) as image:
             frames = getattr(image, "n_frames", 1)
             if frames > 1 and image.format != "MPO":
                 raise ImageError(
@@ -115,11 +120,11 @@ def _decode(path: Path) -> tuple[Image.Image, str | None]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """Read the header; a decompression bomb is an error; any number of threads may do so."""
+def opened(path: Path) -> Iterator[Image.Image]:
+    """Read a file's header, of `FORMATS` alone; a decompression bomb is an error; any number of threads may do so."""
     with OPENING, warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        image = Image.open(path)
+        image = Image.open(path, formats=FORMATS)
     with image:
         yield image
 
@@ -127,9 +132,9 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 def declared_size(path: Path) -> tuple[int, int]:
     """Height and width that a file's header declares, before it is turned upright; (0, 0) where there is no header."""
     try:
-        with _opened(path) as image:
+        with opened(path) as image:
             return image.height, image.width
-    except (OSError, Image.DecompressionBombError, Image.DecompressionBombWarning, *STUMBLES):
+    except UNREADABLE:
         return 0, 0
 
 
@@ -174,6 +179,23 @@ def _from_deep_grey(path: Path, image: Image.Image, form: str | None) -> Tensor:
     return torch.from_numpy(values / white).float().expand(3, -1, -1).contiguous()
 
 
+def image_names(folder: Path) -> list[str]:
+    """The names of a folder's images, as `list_images` has them."""
+
+    def listed(entry: os.DirEntry[str]) -> bool:
+        if entry.name.startswith(".") or os.path.splitext(entry.name)[1].lower() not in SUFFIXES:
+            return False
+        if entry.is_symlink():
+            return os.path.isfile(entry.path) or not os.path.exists(entry.path)
+        return entry.is_file()
+
+    with os.scandir(folder) as entries:
+        found = sorted(entry.name for entry in entries if listed(entry))
+    if not found:
+        raise UsageError(f"{folder} holds no image; expected files ending in {', '.join(SUFFIXES)}")
+    return found
+
+
 def list_images(folder: Path) -> list[Path]:
     """List a folder's images by their suffix, sorted by name; hidden files and folders below it are left out.
 
@@ -182,11 +204,7 @@ def list_images(folder: Path) -> list[Path]:
     Raises:
         UsageError: there is none.
     """
-    listed = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
-    found = sorted(path for path in listed if path.is_file() or _is_broken_link(path))
-    if not found:
-        raise UsageError(f"{folder} holds no image; expected files ending in {', '.join(SUFFIXES)}")
-    return found
+    return [folder / name for name in image_names(folder)]
 
 
 def _is_broken_link(path: Path) -> bool:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from pathlib import Path
 
 # What networks and data sets append to a stem: baboonx4, baboon_x4, baboon_out, baboon_SR.
 WORDS = ("out", "output", "restored", "sr", "hr", "lr", "lq", "gt")
 SUFFIX = re.compile(rf"([-_]?x(2|3|4|8|16)|[-_]({'|'.join(WORDS)}))$", re.IGNORECASE)
 RULE = "the same stem, or the same without _x4, x4 (2, 3, 4, 8, 16), " + ", ".join(f"_{word}" for word in WORDS)
+
+
+# The name of a run, or of its set of images, is that of a folder: no path, no hidden one, no way up.
+FOLDER = r"^[^/\\.\x00-\x1f][^/\\\x00-\x1f]*$"
 
 
 def names_of(stem: str, method: str | None = None) -> list[str]:
@@ -33,14 +36,14 @@ def names_of(stem: str, method: str | None = None) -> list[str]:
         names.insert(0, shorter)
 
 
-def named(chains: Mapping[str, Mapping[Path, list[str]]]) -> tuple[dict[str, dict[Path, str]], dict[str, str]]:
+def named(chains: Mapping[str, Mapping[str, list[str]]]) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
     """Give every file the first of its names that is not given up.
 
     A name is given up, in all folders, where two files of one folder would share it, or where files of one stem would
     be parted by it.
 
     Args:
-        chains: by folder and file, the names that it may have; the last one it takes in any case.
+        chains: by folder and file name, the names that it may have; the last one it takes in any case.
 
     Returns:
         Name by folder and file; and, by name that was given up, the reason.
@@ -49,7 +52,7 @@ def named(chains: Mapping[str, Mapping[Path, list[str]]]) -> tuple[dict[str, dic
     while True:
         names = {
             role: {
-                path: next((name for name in chain if name not in given_up), chain[-1]) for path, chain in of.items()
+                file: next((name for name in chain if name not in given_up), chain[-1]) for file, chain in of.items()
             }
             for role, of in chains.items()
         }
@@ -60,28 +63,30 @@ def named(chains: Mapping[str, Mapping[Path, list[str]]]) -> tuple[dict[str, dic
     return names, given_up
 
 
-def _shared(names: Mapping[str, Mapping[Path, str]]) -> dict[str, str]:
+def _shared(names: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """The names that several files of one folder have."""
     found: dict[str, str] = {}
     for role, of in names.items():
-        files: dict[str, list[str]] = {}
-        for path, name in of.items():
-            files.setdefault(name, []).append(path.name)
-        found |= {
-            name: f"{' and '.join(twins)} of {role} share the name {name}" for name, twins in files.items() if twins[1:]
-        }
+        first: dict[str, str] = {}
+        twins: dict[str, list[str]] = {}  # few, where there may be a million files
+        for file, name in of.items():
+            if first.setdefault(name, file) != file:
+                twins.setdefault(name, [first[name]]).append(file)
+        found |= {name: f"{' and '.join(files)} of {role} share the name {name}" for name, files in twins.items()}
     return found
 
 
-def _parted(names: Mapping[str, Mapping[Path, str]], chains: Mapping[str, Mapping[Path, list[str]]]) -> dict[str, str]:
+def _parted(names: Mapping[str, Mapping[str, str]], chains: Mapping[str, Mapping[str, list[str]]]) -> dict[str, str]:
     """The names that part files of one stem, as `_METHOD` does where another folder has the same file."""
-    by_stem: dict[str, set[str]] = {}
+    first: dict[str, str] = {}
+    parted: dict[str, set[str]] = {}
     for role, of in names.items():
-        for path, name in of.items():
-            by_stem.setdefault(chains[role][path][-1], set()).add(name)
+        for file, name in of.items():
+            stem = chains[role][file][-1]
+            if first.setdefault(stem, name) != name:
+                parted.setdefault(stem, {first[stem]}).add(name)
     return {
         name: f"{stem} is the name of files in several folders"
-        for stem, found in by_stem.items()
-        if len(found) > 1
+        for stem, found in parted.items()
         for name in found - {stem}
     }

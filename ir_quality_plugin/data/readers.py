@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError, nearest
-from .csv_file import read_entries
+from .csv_file import read_entries, read_lines
 from .labels import LabelTable, Row, Triplet, checked
+from .mat_file import read_arrays
 
 
 def read_labels(layout: str, root: str | Path) -> LabelTable:
@@ -78,7 +78,7 @@ def read_pipal(root: Path) -> LabelTable:
 
     def rows() -> Iterator[Row]:
         for listed in sorted(labels.glob("*.txt")):
-            for line in filter(str.strip, listed.read_text().splitlines()):
+            for line in read_lines(listed):
                 name, score = _parts(line, ",", 2, listed.name)
                 content, group, number = _parts(Path(name).stem, "_", 3, listed.name)
                 kind = f"{group}_{number}"
@@ -113,9 +113,7 @@ def read_tid2013(root: Path) -> LabelTable:
     references = _by_lower_name(_found(root, "reference_images"))
 
     def rows() -> Iterator[Row]:
-        for line in _found(root, "mos_with_names.txt").read_text().splitlines():
-            if not line.strip():
-                continue
+        for line in read_lines(_found(root, "mos_with_names.txt")):
             score, name = _parts(line, None, 2, "mos_with_names.txt")
             content, kind, _ = _parts(Path(name).stem.lower(), "_", 3, "mos_with_names.txt")
             missing = root / "distorted_images" / name
@@ -138,11 +136,12 @@ def read_live(root: Path) -> LabelTable:
 
     Realigned scores leave the nominal 0 to 100 slightly; so does their quality.
     """
-    scores = _mat(_found(root, "dmos_realigned.mat", "dmos.mat"))
+    scores = read_arrays(_found(root, "dmos_realigned.mat", "dmos.mat"), "dmos_new", "dmos", "orgs")
     values = scores.get("dmos_new", scores.get("dmos"))
-    if values is None:
-        raise UsageError(f"{root}: dmos.mat has no 'dmos'; expected LIVE release 2")
-    originals, references = scores["orgs"].ravel(), _mat(_found(root, "refnames_all.mat"))["refnames_all"].ravel()
+    if values is None or "orgs" not in scores:
+        raise UsageError(f"{root}: dmos.mat has no 'dmos' or no 'orgs'; expected LIVE release 2")
+    references = read_arrays(_found(root, "refnames_all.mat"), "refnames_all")["refnames_all"].ravel()
+    originals = scores["orgs"].ravel()
     places = [(kind, number) for kind, count in LIVE_PARTS for number in range(1, count + 1)]
     _same_length(root, images=places, scores=values.ravel(), originals=originals, references=references)
 
@@ -220,9 +219,9 @@ def read_koniq10k(root: Path) -> LabelTable:
 def read_live_challenge(root: Path) -> LabelTable:
     """LIVE in the Wild: `Images`, `Data/All..._release.mat`; the first 7, shown for practice, are left out."""
     data, images = _found(root, "Data"), _found(root, "Images")
-    names = _mat(_found(data, "AllImages_release.mat"))["AllImages_release"].ravel()
-    scores = _mat(_found(data, "AllMOS_release.mat"))["AllMOS_release"].ravel()
-    spreads = _mat(_found(data, "AllStdDev_release.mat"))["AllStdDev_release"].ravel()
+    names = read_arrays(_found(data, "AllImages_release.mat"), "AllImages_release")["AllImages_release"].ravel()
+    scores = read_arrays(_found(data, "AllMOS_release.mat"), "AllMOS_release")["AllMOS_release"].ravel()
+    spreads = read_arrays(_found(data, "AllStdDev_release.mat"), "AllStdDev_release")["AllStdDev_release"].ravel()
     _same_length(data, images=names, scores=scores, spreads=spreads)
 
     def rows() -> Iterator[Row]:
@@ -312,15 +311,6 @@ def read_triplets(path: Path, folder: Path | None = None) -> list[Triplet]:
         )
         for entry in entries
     ]
-
-
-def _mat(path: Path) -> dict[str, Any]:
-    from scipy.io import loadmat
-
-    try:
-        return dict(loadmat(path))
-    except (OSError, ValueError, NotImplementedError, TypeError) as error:
-        raise UsageError(f"{path} cannot be read as a MATLAB file: {re.sub(chr(10), ' ', str(error))}") from error
 
 
 READERS: dict[str, Callable[[Path], LabelTable]] = {

@@ -50,7 +50,9 @@ def _own(out: Path, now: Mapping[str, Any]) -> None:
     """Write down whose folder it is."""
     unfinished = out / f"{OWNER}.unfinished"
     try:
-        unfinished.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
+        unfinished.unlink(missing_ok=True)  # a link that lies there must not be written through
+        with unfinished.open("x", encoding="utf-8") as file:
+            file.write(json.dumps(now, indent=1) + "\n")
         unfinished.replace(out / OWNER)
     except OSError as error:
         unfinished.unlink(missing_ok=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +10,22 @@ import numpy as np
 COLUMNS = ("image", "method", "metric", "score", "reason")
 # More would be noise of the last bits of single precision, which depend on the number of threads.
 DIGITS = 6
+
+
+# What a spreadsheet takes for the beginning of a formula.
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def formula_note(names: Iterable[str]) -> list[str]:
+    """One sentence where names would be formulas in a spreadsheet, else none.
+
+    Tables keep names as the files have them, since other programs find the files by them.
+    """
+    found = sorted({name for name in names if name.startswith(FORMULA)})
+    if not found:
+        return []
+    count = f"{len(found)} name begins" if len(found) == 1 else f"{len(found)} names begin"
+    return [f"{count} like a formula, such as {found[0]!r}: a spreadsheet should import scores.csv as text."]
 
 
 def rounded(score: float) -> float:

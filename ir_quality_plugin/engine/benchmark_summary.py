@@ -10,6 +10,7 @@ import numpy as np
 
 from ..checkpoints.json_file import plain
 from ..data.labels import LabelTable
+from ..data.score_table import formula_note
 from ..data.votes import Vote
 from ..integrations.metric import Metric
 from ..metrics.correlation import agreement, judged_contents, srcc
@@ -72,7 +73,10 @@ def summarise(
             name: f"it scored {count} images; expected at least {LEAST_TO_COMPARE}"
             for name, count in scored.too_few.items()
         },
-        "warnings": _warnings(len(contents), unit, everywhere.test, inside.test),
+        "warnings": [
+            *_warnings(len(contents), unit, everywhere.test, inside.test),
+            *(note.removesuffix(".") for note in formula_note(names.values())),
+        ],
         "resampling": {"unit": unit, "resamples": resamples, "confidence": CONFIDENCE, "seed": seed},
         "test": everywhere.test,
         "test_within": inside.test,

@@ -200,6 +200,8 @@ class Experiment:
         """
         with together(self.accelerator):
             progress = read_checkpoint(folder / PROGRESS)
+            if not isinstance(progress, Mapping) or not isinstance(progress.get("processes"), int):
+                raise CheckpointError(f"{folder / PROGRESS} is none that a run wrote; name an earlier state")
             if progress["processes"] != self.accelerator.num_processes:
                 raise UsageError(
                     f"{folder} was written by {progress['processes']} processes, this run has "
@@ -215,7 +217,7 @@ class Experiment:
             except UNREADABLE as error:
                 raise CheckpointError(f"cannot resume from {folder} ({error}); name an earlier state") from error
             own = read_checkpoint(folder / f"process_{self.accelerator.process_index}.pt")
-        return progress, own
+        return dict(progress), own
 
 
 def _check_digests(folder: Path, digests: Mapping[str, str]) -> None:

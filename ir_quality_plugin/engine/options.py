@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError, WithJsonSchema
 
+from ..data import yaml12
+from ..data.names import FOLDER
 from ..errors import UsageError, nearest
-from . import yaml12
 
-Typed = dict[str, Any]
+
+def _named(entry: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(entry.get("type", ""), str):
+        raise ValueError(f"its type is {entry['type']!r}; expected a name")
+    return entry
+
+
+Typed = Annotated[
+    dict[str, Any],
+    AfterValidator(_named),
+    WithJsonSchema({"type": "object", "properties": {"type": {"type": "string"}}}),
+]
 """A mapping with a `type`; its other keys are the parameters of that type, checked against its constructor."""
 
 
@@ -137,12 +149,12 @@ class SynthesisOptions(Section):
 class Options(SynthesisOptions):
     """An option file: of a restoration model, for BasicSR's trainer and for ours alike, or of a scorer, for ours."""
 
-    name: str = Field(min_length=1, pattern=r"^[^/\\]+$")
+    name: str = Field(min_length=1, pattern=FOLDER)
     model_type: str
     scale: PositiveInt = 1
     num_gpu: int | Literal["auto"] = Field("auto", description="Read by BasicSR's trainer alone.")
     manual_seed: int = 0
-    datasets: dict[str, Typed]
+    datasets: dict[Annotated[str, Field(pattern=FOLDER)], Typed]
     network_g: Typed
     network_d: Typed | None = None
     network_t: Typed | None = Field(None, description="Of a scorer: the network that teaches it.")

@@ -6,9 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from ..data.images import list_images
+from ..data.images import UNREADABLE, list_images, opened
 from ..errors import UsageError
 from .options import Options
 
@@ -60,7 +58,7 @@ def check_pairs(name: str, dataset: dict[str, Any], clean: Path, degraded: Path,
         try:
             decode = len(expected) <= DECODED
             large, small = _size(references[reference], decode), _size(inputs[stem], decode)
-        except (OSError, SyntaxError, ValueError) as error:
+        except UNREADABLE as error:
             problems.append(f"{stem}: {error}")
             continue
         whole = tuple(side * scale for side in small)
@@ -111,7 +109,7 @@ def _by_stem(name: str, folder: Path) -> dict[str, Path]:
 
 
 def _size(path: Path, decode: bool) -> tuple[int, int]:
-    with Image.open(path) as image:
+    with opened(path) as image:
         if decode:
             image.load()
         return image.size

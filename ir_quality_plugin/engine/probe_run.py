@@ -17,6 +17,7 @@ from ..checkpoints.table_file import write_table
 from ..checkpoints.write import whole
 from ..data.folders import DEGRADED, RESTORED, Unpaired
 from ..data.results_folder import forget, held
+from ..data.score_table import formula_note
 from ..errors import ImageError
 from ..integrations.metric import Metric
 from ..models.card import RANDOM
@@ -206,7 +207,7 @@ def notes_on(
     if unpaired:
         counted = "1 file or partner is" if len(unpaired) == 1 else f"{len(unpaired)} files or partners are"
         notes.append(f"{counted} unpaired; an image without all of its partners is left out")
-    return notes
+    return notes + [note.removesuffix(".") for note in formula_note(frozenset().union(*taken.values()))]
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from collections.abc import Callable, Mapping, Sequence
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from ..data.names import FOLDER
 from ..integrations import basicsr_parts as parts_of
 from ..integrations.options import LOSSES
 from ..losses.opinion import OPINION_LOSSES
 from .options import Options
 from .scorer_checks import MODEL
 
-JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", dict: "object", list: "array"}
+JSON_TYPES: dict[Any, str] = {
+    bool: "boolean", int: "integer", float: "number", str: "string", dict: "object", Mapping: "object",
+    list: "array", tuple: "array", Sequence: "array",
+}  # fmt: skip
 
 
 def schema() -> dict[str, Any]:
@@ -25,8 +30,13 @@ def schema() -> dict[str, Any]:
     top, train, val = document["properties"], sections["TrainOptions"]["properties"], sections["ValOptions"]
     for name in ("network_g", "network_d", "network_t"):
         top[name] = networks
+    top["network_g"] = {"anyOf": networks["anyOf"][:-1]}  # the one that must be there
     top["model_type"] = {"enum": sorted([*tables["models"], MODEL])}
-    top["datasets"] = {"type": "object", "additionalProperties": _typed_by_name(tables["datasets"])}
+    top["datasets"] = {
+        "type": "object",
+        "propertyNames": {"pattern": FOLDER},
+        "additionalProperties": _typed_by_name(tables["datasets"]),
+    }
     for name in ("pixel_opt", "perceptual_opt", "gan_opt", "ldl_opt"):
         train[name] = losses
     ours = _choice(LOSSES)
@@ -82,7 +92,7 @@ def _value(hint: Any, default: Any) -> dict[str, Any]:
 def _of_hint(hint: Any) -> dict[str, Any]:
     if get_origin(hint) is Literal:
         return {"enum": list(get_args(hint))}
-    choices = [inner for inner in get_args(hint) if get_origin(hint) not in (list, dict, tuple)]
+    choices = get_args(hint) if get_origin(hint) in (Union, UnionType) else ()
     if choices:
         entries = [_of_hint(choice) for choice in choices]
         return {"anyOf": entries} if all(entries) else {}

@@ -13,7 +13,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-from ..catalog import CATALOG, Entry
+from ..catalog import CATALOG, Entry, name_by_size
 from ..checkpoints.initialise import initialise_from_imagenet, initialise_from_teacher
 from ..checkpoints.write import write_weights
 from ..errors import UsageError
@@ -192,12 +192,11 @@ class Scoring(Task):
 
 
 def entry_of(options: Options) -> Entry:
-    """The catalogue's entry of the network that is trained: the compact one where its arguments are that one's."""
+    """The catalogue's entry of the network that is trained: the compact one where its sizes are that one's."""
     method = METHODS[options.network_g["type"]]
-    arguments = {name: value for name, value in options.network_g.items() if name != "type"}
-    compact = CATALOG[f"{method}-s"]
-    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in compact.card.network.items()}
-    return compact if arguments == plain else CATALOG[method]
+    with torch.device("meta"):
+        sizes = parts_of.build_network(options.network_g).state_dict()
+    return CATALOG[name_by_size(sizes) or method]
 
 
 def build_loss(options: Options) -> OpinionLoss:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..data.names import RULE
+from ..data.score_table import formula_note
 from ..metrics.paired import LEAST_TO_TEST
 from ..models.card import RANDOM
 from .run import Evaluated
@@ -52,6 +53,7 @@ def _on_files(found: Evaluated, unpaired: int, scale: int | None) -> list[str]:
         notes.append(
             f"{files} grey and compared with images in colour, such as {image} of {method}: saved so in error?"
         )
+    notes += formula_note((*table.images, *table.methods))
     if found.tiled:
         files = _counted(found.tiled, "large file was", "large files were")
         notes.append(f"{files} scored by tiles: the mean over tiles, weighted by area.")

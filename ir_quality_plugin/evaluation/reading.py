@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,7 +22,7 @@ BUDGET_PIXELS = 33_000_000
 ITEMS_A_WORKER = 4
 
 
-def read_ahead(items: Sequence[Item], roles: Sequence[str], workers: int) -> Iterator[tuple[Item, Read, Stamp]]:
+def read_ahead(items: Iterable[Item], roles: Sequence[str], workers: int) -> Iterator[tuple[Item, Read, Stamp]]:
     """Read the files of each item, in order, on threads of their own; a file that items in a row share is read once.
 
     Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -15,15 +14,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.folders import DEGRADED, REFERENCE, RESTORED, Pairing
-from ..data.results_folder import forget, held, place
+from ..data.folders import DEGRADED, RESTORED, Pairing
+from ..data.results_folder import forget, held
 from ..data.score_table import ScoreTable
 from ..data.thumbnails import LISTED_IMAGES, thumbnail
 from ..errors import QualityPluginError
 from ..integrations.metric import Metric, build_metrics
 from ..nn.processes import wait_for_everyone
 from ..version import __version__
-from .judging import Item, judge
+from .items import Items
+from .judging import judge
 from .progress import followed
 from .reading import read_ahead
 from .row_log import RowLog, stamp
@@ -127,7 +127,7 @@ def evaluate(
                 forget(out)
             log.prepare(restart)
         wait_for_everyone(state)
-        items, roles = items_of(plan.pairing), roles_of(plan, metrics)
+        items, roles = Items(plan.pairing), roles_of(plan, metrics)
         left, number = unscored(items, roles, log), log.next_session()
         wait_for_everyone(state)
         if not state.is_main_process:
@@ -152,21 +152,6 @@ def options_of(plan: Plan, metrics: Sequence[Metric]) -> dict[str, Any]:
     }
 
 
-def items_of(pairing: Pairing) -> list[Item]:
-    """Every restored file, image by image, methods in their order."""
-    guides = [role for role in (DEGRADED, REFERENCE) if role in pairing.files]
-    places = {folder: place(next(iter(files.values())).parent) for folder, files in pairing.files.items() if files}
-    places_of = {method: {**places, RESTORED: places[method]} for method in pairing.methods if method in places}
-    items = []
-    for image in pairing.images:
-        partners = {role: pairing.files[role][image] for role in guides if image in pairing.files[role]}
-        for method in pairing.methods:
-            if image in pairing.files[method]:
-                files = {RESTORED: pairing.files[method][image], **partners}
-                items.append(Item(image, method, files, places_of[method]))
-    return items
-
-
 def roles_of(plan: Plan, metrics: Sequence[Metric]) -> list[str]:
     """Which files of an item must be read."""
     needed = {metric.needs for metric in metrics if metric.needs}
@@ -175,20 +160,14 @@ def roles_of(plan: Plan, metrics: Sequence[Metric]) -> list[str]:
     return [RESTORED, *sorted(needed)]
 
 
-def unscored(items: Sequence[Item], roles: Sequence[str], log: RowLog) -> list[Item]:
+def unscored(items: Items, roles: Sequence[str], log: RowLog) -> Items:
     """The items without a row of their present files; those that failed are tried again, a missing partner is none."""
-    by_place = {(item.image, item.method): item for item in items}
+    left = items.chosen.copy()
     for row in log.read():
-        item = by_place.get((row["image"], row["method"]))
-        if item is not None and not row["failures"] and row["files"] == stamp(item, roles):
-            del by_place[item.image, item.method]
-    return list(by_place.values())
-
-
-def share_of(items: Sequence[Item], process: int, processes: int) -> list[Item]:
-    """The items of one process: whole images, so that what their methods share is read once."""
-    images = {image: index for index, image in enumerate(dict.fromkeys(item.image for item in items))}
-    return [item for item in items if images[item.image] % processes == process]
+        place = items.where(row["image"], row["method"])
+        if place and left[place] and not row["failures"] and row["files"] == stamp(items.at(*place), roles):
+            left[place] = False
+    return Items(items.pairing, left)
 
 
 @dataclass(frozen=True)
@@ -217,10 +196,10 @@ class Session:
     process: int
     processes: int
 
-    def score(self, left: Sequence[Item], say: Callable[[str], None]) -> None:
+    def score(self, left: Items, say: Callable[[str], None]) -> None:
         """Score this process's share of what is left, a row at a time; `say` hears how far it is."""
-        mine = share_of(left, self.process, self.processes)
-        if not mine:
+        mine = left.share(self.process, self.processes)
+        if not len(mine):
             return
         listed = set(self.plan.pairing.images[:LISTED_IMAGES])
         work = read_ahead(mine, self.roles, self.workers)
@@ -249,12 +228,12 @@ class Session:
 
 
 def collect(
-    items: Sequence[Item],
+    items: Items,
     plan: Plan,
     metrics: list[Metric],
     roles: Sequence[str],
     log: RowLog,
-    left: Sequence[Item],
+    left: Items,
     seconds: float,
 ) -> Evaluated:
     """Put the rows of the present items together, the newest of each.
@@ -264,41 +243,40 @@ def collect(
     """
     pairing, names = plan.pairing, tuple(metric.name for metric in metrics)
     table = ScoreTable.empty(pairing.images, pairing.methods, names)
-    rows = {image: row for row, image in enumerate(table.images)}
-    columns = {method: column for column, method in enumerate(table.methods)}
-    wanted = {(item.image, item.method): stamp(item, roles) for item in items}
-    found: dict[tuple[str, str], dict[str, Any]] = {}
+    noted = {name: np.zeros(items.chosen.shape, dtype=np.int32) for name in ("factor", "tiles", "unchecked", "grey")}
     listed, pictures = set(pairing.images[:LISTED_IMAGES]), dict[str, tuple[int, str]]()
     for row in log.read():
-        place = row["image"], row["method"]
-        if row["files"] != wanted.get(place):
+        place, at = (row["image"], row["method"]), items.where(row["image"], row["method"])
+        if at is None or row["files"] != stamp(items.at(*at), roles):
             continue
-        at = rows[place[0]], columns[place[1]]
         table.present[at] = True
         table.scores[(slice(None), *at)] = [row["scores"].get(name, np.nan) for name in names]
         for reasons, own in ((table.reasons, row["failures"]), (table.missing, row["missing"])):
             for name in names:
                 reasons.pop((name, *place), None)
             reasons.update({(name, *place): reason for name, reason in own.items()})
-        found[place] = {name: row[name] for name in ("factor", "tiles", "unchecked", "grey")}
+        for name, values in noted.items():
+            values[at] = row[name]
         # The first method's, in whatever order they were scored.
         if row["thumbnail"] and place[0] in listed and at[1] <= pictures.get(place[0], at[1:])[0]:
             pictures[place[0]] = at[1], row["thumbnail"]
-    if len(found) < len(items):
+    lost = len(items) - int(table.present.sum())
+    if lost:
         raise QualityPluginError(
-            f"{len(items) - len(found)} of {len(items)} files have no row in {log.folder}, or changed while they "
-            "were scored; call it again to go on"
+            f"{lost} of {len(items)} files have no row in {log.folder}, or changed while they were scored; call it "
+            "again to go on"
         )
     failed = set(table.failed_files())
+    factors, counts = np.unique(noted["factor"][table.present], return_counts=True)
     return Evaluated(
         table,
         metrics,
-        dict(sorted(Counter(row["factor"] for row in found.values()).items())),
-        sum(row["tiles"] > 1 for row in found.values()),
+        dict(zip(factors.tolist(), counts.tolist(), strict=True)),
+        int((noted["tiles"] > 1).sum()),
         {image: picture for image, (_, picture) in pictures.items()},
-        sum((item.image, item.method) not in failed for item in left),
+        len(left) - sum(bool(left.where(*place)) for place in failed),
         seconds,
-        sum(row["unchecked"] for row in found.values()),
-        tuple(place for place in wanted if found[place]["grey"]),
+        int(noted["unchecked"].sum()),
+        tuple((pairing.images[row], pairing.methods[column]) for row, column in np.argwhere(noted["grey"])),
         log.began(),
     )

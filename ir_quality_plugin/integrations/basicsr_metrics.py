@@ -68,7 +68,10 @@ def prepare_metric(options: dict[str, Any], place: str) -> None:
         scorer_of(options.get("scorer", "ckdn-s"), **{"weights": "default", **_only(options, kept)})
         direction = "higher"
     elif options["type"] == "calculate_pyiqa":
-        direction = direction_of(options.get("metric", "ssim"))
+        metric = options.get("metric", "ssim")
+        if not isinstance(metric, str):
+            raise UsageError(f"{place}.metric={metric!r}; expected the name of a metric of pyiqa, such as ssim")
+        direction = direction_of(metric)
     else:
         return
     if options.setdefault("better", direction) != direction:

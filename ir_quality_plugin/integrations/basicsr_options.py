@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from basicsr.models import build_model  # noqa: F401  # models and architectures
 from basicsr.utils import registry
 
 from ..catalog import find_entry
+from ..data.names import FOLDER
 from ..errors import UsageError, nearest
 from ..losses import DegradedReferenceQualityLoss
 from .basicsr_metrics import prepare_metric
@@ -36,6 +38,12 @@ def check_options(opt: dict[str, Any]) -> list[str]:
         CheckpointError: a metric whose weights are missing or damaged.
     """
     train, val = opt.get("train") or {}, opt.get("val") or {}
+    for place, name in [
+        ("name", opt.get("name", "run")),
+        *((f"datasets.{key}", key) for key in opt.get("datasets") or {}),
+    ]:
+        if not re.fullmatch(FOLDER, str(name)):
+            raise UsageError(f"{place}={name!r}: it becomes a folder; expected a name without slashes or a leading dot")
     model = registered(registry.MODEL_REGISTRY, opt.get("model_type"), "model_type")
     for name, options in opt.items():
         if name.startswith("network_") and isinstance(options, Mapping):
@@ -106,7 +114,7 @@ def registered(table: Any, name: Any, place: str) -> Any:
         UsageError: nothing has that name; the nearest are named.
     """
     known = {key.removesuffix("_basicsr"): kind for key, kind in table}
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise UsageError(f"{place}={name!r} is not registered; {nearest(str(name), known)}")
     return known[name]
 

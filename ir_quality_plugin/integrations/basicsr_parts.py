@@ -87,8 +87,8 @@ def build_optimiser(options: Mapping[str, Any], parameters: list[nn.Parameter], 
             raise UsageError(f"{where}: {name} has no option {key!r}; {nearest(str(key), takes)}")
     try:
         return kind(parameters, **entries)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{where}: {name}: {error}") from error
+    except (TypeError, ValueError, LookupError) as error:
+        raise UsageError(f"{where}: {name} cannot be built from {entries}: {error}") from error
 
 
 def build_scheduler(options: Mapping[str, Any], optimiser: torch.optim.Optimizer) -> Any:
@@ -99,7 +99,7 @@ def build_scheduler(options: Mapping[str, Any], optimiser: torch.optim.Optimizer
     """
     entries = dict(options)
     name = entries.pop("type", None)
-    if name not in SCHEDULERS:
+    if not isinstance(name, str) or name not in SCHEDULERS:
         raise UsageError(f"train.scheduler.type={name!r}; {nearest(str(name), SCHEDULERS)}")
     takes = set(inspect.signature(SCHEDULERS[name]).parameters) - {"optimizer", "last_epoch"}
     for key in entries:
@@ -107,8 +107,8 @@ def build_scheduler(options: Mapping[str, Any], optimiser: torch.optim.Optimizer
             raise UsageError(f"train.scheduler: {name} has no option {key!r}; {nearest(str(key), takes)}")
     try:
         return SCHEDULERS[name](optimiser, **entries)
-    except (TypeError, AssertionError) as error:
-        raise UsageError(f"train.scheduler: {name}: {error}") from error
+    except (TypeError, AssertionError, ValueError, LookupError) as error:
+        raise UsageError(f"train.scheduler: {name} cannot be built from {entries}: {error}") from error
 
 
 def registered_types() -> dict[str, dict[str, Any]]:
@@ -173,12 +173,14 @@ def read_network(path: str, param_key: str | None) -> dict[str, Tensor]:
     from ..checkpoints.read import read_checkpoint
 
     content: Any = read_checkpoint(path)
-    if param_key is not None:
+    if isinstance(content, Mapping) and param_key is not None:
         found = [key for key in (param_key, "params") if key in content]
         if not found:
             raise CheckpointError(f"{path} has no {param_key!r}; it has {', '.join(map(str, list(content)[:5]))}")
         content = content[found[0]]
-    return {name.removeprefix("module."): tensor for name, tensor in content.items()}
+    if not isinstance(content, Mapping) or not all(isinstance(entry, Tensor) for entry in content.values()):
+        raise CheckpointError(f"{path} holds no state dict; expected names and tensors, under {param_key!r} or alone")
+    return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
 
 
 def to_picture(image: Tensor) -> np.ndarray:

@@ -11,10 +11,11 @@ import basicsr.test
 import basicsr.train
 import torch
 import yaml
-from basicsr.utils.options import parse_options
+from basicsr.utils import options as option_files
 
 from ..checkpoints.read import read_checkpoint
-from ..errors import QualityPluginError, UsageError
+from ..data.yaml12 import Loader
+from ..errors import CheckpointError, QualityPluginError, UsageError
 from .basicsr_options import check_options
 from .register import register
 
@@ -36,8 +37,10 @@ def load_resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
         return None
     # BasicSR's own asks for a GPU; optimisers move what they load to their parameters' device.
     state = read_checkpoint(path)
+    if not isinstance(state, Mapping) or not isinstance(state.get("iter"), int):
+        raise CheckpointError(f"{path} is no training state; expected experiments/NAME/training_states/ITER.state")
     basicsr.train.check_resume(opt, state["iter"])
-    return state
+    return dict(state)
 
 
 def exactly_yaml_1_2(opt: Any) -> Any:
@@ -74,6 +77,9 @@ def run(pipeline: Callable[[str], None], root: Path) -> None:
 def parse(root_path: str, is_train: bool = True) -> tuple[dict[str, Any], Any]:
     """Parse the command line and the option file as BasicSR does, and check them.
 
+    BasicSR's own YAML loader builds whatever object a tag names: `!!python/object/apply:os.system` runs a command. Ours
+    takes its place.
+
     Raises:
         UsageError: no such file, a file that is no YAML, an option that is wrong; several processes without a GPU,
             which BasicSR's launcher cannot do.
@@ -81,9 +87,10 @@ def parse(root_path: str, is_train: bool = True) -> tuple[dict[str, Any], Any]:
     launched = any(word in ("pytorch", "slurm", "--launcher=pytorch", "--launcher=slurm") for word in sys.argv)
     if launched and not torch.cuda.is_available():
         raise UsageError("--launcher: BasicSR's launcher needs a GPU, and none is here; leave it out")
+    option_files.ordered_yaml = lambda: (Loader, yaml.SafeDumper)
     try:
-        opt, arguments = parse_options(root_path, is_train=is_train)
-    except (OSError, yaml.YAMLError) as error:
+        opt, arguments = option_files.parse_options(root_path, is_train=is_train)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"-opt: the option file cannot be read: {error}") from error
     except KeyError as error:
         raise UsageError(f"-opt: the option file has no {error}; the files of recipes/basicsr show all keys") from error

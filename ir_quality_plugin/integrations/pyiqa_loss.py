@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -21,7 +25,8 @@ def build_metric(metric: str, **options: Any) -> Any:
         options: of `pyiqa.create_metric`.
 
     Raises:
-        UsageError: pyiqa is not installed, has no such metric, or cannot build it (weights that it would download).
+        UsageError: pyiqa is not installed, has no such metric, or cannot build it (weights that it would download); a
+            file or address among the options that holds code.
     """
     try:
         import pyiqa
@@ -30,14 +35,37 @@ def build_metric(metric: str, **options: Any) -> Any:
     known = pyiqa.list_models()
     if metric not in known:
         raise UsageError(f"pyiqa has no metric {metric!r}; {nearest(metric, known)}")
+    named = any(isinstance(value, str) and ("://" in value or Path(value).exists()) for value in options.values())
     try:
-        return pyiqa.create_metric(metric, **options)
+        with weights_alone() if named else nullcontext():
+            return pyiqa.create_metric(metric, **options)
+    except pickle.UnpicklingError as error:
+        raise UsageError(
+            f"pyiqa cannot build {metric!r}: a file that its options name holds more than weights, or is damaged. "
+            "Nothing in it was executed; save its state dict alone with torch.save"
+        ) from error
     except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UsageError(
             f"pyiqa cannot build {metric!r} ({reason}); its weights are downloaded at first use: run it once with a "
             "network, or choose a metric without weights, such as ssim"
         ) from error
+
+
+@contextmanager
+def weights_alone() -> Iterator[None]:
+    """Let `torch.load` read weights alone, whatever its caller asks for; pyiqa asks it to execute what a file holds."""
+    read, run = torch.load, torch.jit.load
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise pickle.UnpicklingError("a TorchScript archive holds code")
+
+    torch.load = lambda *given, **options: read(*given, **{**options, "weights_only": True})
+    torch.jit.load = refuse
+    try:
+        yield
+    finally:
+        torch.load, torch.jit.load = read, run
 
 
 class PyiqaLoss(nn.Module):

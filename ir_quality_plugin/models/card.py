@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeGuard, get_args
 
 from ..errors import CheckpointError
 
@@ -15,6 +15,8 @@ ReferenceKind = Literal["none", "degraded", "any-clean", "aligned"]
 Normalisation = Literal["none", "imagenet"]
 Protocol = Literal["whole", "grid", "released"]
 RANDOM = "random weights"
+# The published networks reach 2048 and 18; a file's card could ask for a billion layers.
+LARGEST_WIDTH, MOST_LAYERS = 8192, 100
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,10 @@ class Card:
             self._expect(entry, _is_count(getattr(self, entry)), "a positive whole number")
         self._expect("patches", self.patches is None or _is_count(self.patches), "a positive whole number, or null")
         self._expect("network", isinstance(self.network, dict), "a mapping")
+        for name, value in self.network.items():
+            most, sizes = MOST_LAYERS if "depth" in name else LARGEST_WIDTH, value if _is_list(value) else [value]
+            small = len(sizes) <= 8 and all(isinstance(size, (int, float)) and 0 <= size <= most for size in sizes)
+            self._expect("network", small, f"numbers from 0 to {most}, or a few of them, as {name}")
         self._expect("bounded", isinstance(self.bounded, bool), "true or false")
         self._expect("direction", self.direction == "higher is better", "'higher is better'")
         self._expect("sha256", self.sha256 is None or isinstance(self.sha256, str), "text, or null")
@@ -118,6 +124,10 @@ class Card:
     def _expect(self, entry: str, holds: bool, expected: str) -> None:
         if not holds:
             raise CheckpointError(f"the card's {entry} is {getattr(self, entry)!r}; expected {expected}")
+
+
+def _is_list(value: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:
+    return isinstance(value, (list, tuple))
 
 
 def _is_count(value: object) -> bool:

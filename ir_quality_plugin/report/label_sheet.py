@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from ..data.images import opened
 from ..data.labels import LabelTable, Row
 from .contact_sheet import GAP_PX, INK, LABEL_PX, PAPER, QUIET
 
@@ -49,7 +50,7 @@ def _source(row: Row) -> tuple[str, str]:
 
 
 def _tile(path: Path) -> Image.Image:
-    with Image.open(path) as image:
+    with opened(path) as image:
         picture = image.convert("RGB")
     scale = TILE_PX / max(picture.size)
     if scale == 1:

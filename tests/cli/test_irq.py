@@ -72,6 +72,12 @@ def test_a_command_whose_extra_is_missing_says_which_to_install(package, tmp_pat
         ("irq evaluate --resta", ["--restart"]),
         ("irq recipes cp ckdn/sm", ["ckdn/smoke"]),
         ("irq score --scorer ck", ["ckdn", "ckdn-s"]),
+        ("irq evaluate --scorer ckdn --scorer cv", ["cvrkd", "cvrkd-s"]),
+        ("irq benchmark --scorer ckdn-", ["ckdn-s"]),
+        ("irq probe --scorer te", ["teacheriqa", "teacheriqa-s"]),
+        ("irq evaluate --pyiqa psn", ["psnr", "psnry"]),
+        ("irq benchmark --pyiqa cw_", ["cw_ssim"]),
+        ("irq probe --pyiqa ssim --pyiqa gms", ["gmsd"]),
     ],
 )
 def test_the_shell_completes_commands_options_and_names(typed, offered):

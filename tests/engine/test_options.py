@@ -4,9 +4,9 @@ import pytest
 from engine_runs import RECIPES
 
 import ir_quality_plugin as irq
+from ir_quality_plugin.data.yaml12 import parse
 from ir_quality_plugin.engine.kinds import check_all
 from ir_quality_plugin.engine.options import read_options
-from ir_quality_plugin.engine.yaml12 import parse
 
 SMOKE = RECIPES / "smoke" / "sr_x4_ckdn.yml"
 GAN = RECIPES / "smoke" / "esrgan_x4_ckdn.yml"

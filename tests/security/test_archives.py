@@ -1,0 +1,191 @@
+"""Files that claim, or unpack into, more than they hold: refused before the memory is taken."""
+
+import io
+import json
+import pickle
+import resource
+import struct
+import zipfile
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+import ir_quality_plugin as irq
+from ir_quality_plugin.catalog import CATALOG
+from ir_quality_plugin.checkpoints.read import DIGEST, digest, read_weights
+from ir_quality_plugin.data.images import read_image
+from ir_quality_plugin.errors import CheckpointError, ImageError
+
+
+def safetensors_file(path, header, data=b"", length=None):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text) if length is None else length) + text + data)
+    return path
+
+
+def entry(*offsets, shape=(2,), dtype="F32"):
+    return {"dtype": dtype, "shape": list(shape), "data_offsets": list(offsets)}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"a": entry(0, 2**40, shape=(2**38,))},
+        {"a": entry(0, 8, shape=(2**60, 16))},
+        {"a": entry(0, 8), "b": entry(0, 8)},
+        {"a": entry(0, 8), "b": entry(4, 12)},
+        {"a": entry(8, 16)},
+        {"a": entry(8, 0)},
+        {"a": entry(-8, 0)},
+        {"a": entry(0, 16)},
+        {"a": entry(0, 8, shape=(-2,))},
+        {"a": entry(0, 8, dtype="OBJECT")},
+        {"__metadata__": {"card": 3}, "a": entry(0, 8)},
+        b"{" + b'"a":{' * 100_000,
+        b"{}",
+    ],
+    ids=str,
+)
+def test_a_lying_header_is_refused(tmp_path, header):
+    path = safetensors_file(tmp_path / "a.safetensors", header, bytes(8))
+    with pytest.raises(CheckpointError):
+        irq.load_scorer("ckdn-s", weights=path)
+
+
+@pytest.mark.parametrize("length", [0, 1, 2**27, 2**32, 2**63, 2**64 - 1])
+def test_a_header_of_any_length_takes_no_memory(tmp_path, length):
+    path = safetensors_file(tmp_path / "a.safetensors", {"a": entry(0, 8)}, bytes(8), length)
+    with pytest.raises(CheckpointError):
+        read_weights(path)
+
+
+def archive_of(path, **entries):
+    """What torch.save writes, with entries in the place of others, packed."""
+    file = io.BytesIO()
+    torch.save({"a": torch.ones(4)}, file)
+    with zipfile.ZipFile(file) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+        for one in source.infolist():
+            name = one.filename.split("/", 1)[1]
+            target.writestr(one.filename, entries.get(name, source.read(one)))
+    return path
+
+
+def test_a_packed_archive_is_refused_by_its_table_of_contents(tmp_path):
+    path = archive_of(tmp_path / "bomb.pth", **{"data/0": bytes(2**28)})
+    assert path.stat().st_size < 2**20
+    with pytest.raises(CheckpointError, match=r"is refused: it is compressed, [\d,]+ bytes for 268,4\d\d,\d{3}"):
+        read_weights(path)
+
+
+def test_entries_that_overlap_are_refused(tmp_path):
+    """A thousand names of one stored entry: no packing, and still more inside than there is."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("archive/data.pkl", bytes(2**16))
+        first = archive.infolist()[0]
+        for index in range(1000):
+            twin = zipfile.ZipInfo(f"archive/data/{index}")
+            for name in ("header_offset", "CRC", "compress_size", "file_size", "compress_type", "flag_bits"):
+                setattr(twin, name, getattr(first, name))
+            archive.filelist.append(twin)
+            archive.NameToInfo[twin.filename] = twin
+    (tmp_path / "bomb.pth").write_bytes(file.getvalue())
+    with pytest.raises(CheckpointError, match="is refused: it is compressed"):
+        read_weights(tmp_path / "bomb.pth")
+
+
+def test_a_tensor_that_repeats_one_number_is_refused(tmp_path):
+    torch.save({"a": torch.ones(1).expand(2**40)}, tmp_path / "wide.pth")
+    with pytest.raises(CheckpointError, match="no plain weights"):
+        read_weights(tmp_path / "wide.pth")
+
+
+def test_a_pickle_that_asks_for_all_memory_is_refused(tmp_path):
+    content = b"\x80\x02cbuiltins\nbytearray\n" + pickle.dumps(2**60, 2)[2:-1] + b"\x85R."
+    file = io.BytesIO()
+    torch.save({}, file)
+    path = tmp_path / "greedy.pth"
+    with zipfile.ZipFile(file) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as target:
+        for one in source.infolist():
+            target.writestr(one.filename, content if one.filename.endswith("data.pkl") else source.read(one))
+    with pytest.raises(CheckpointError):
+        read_weights(path)
+
+
+@pytest.mark.parametrize(
+    "network", [{"hidden": 10**9}, {"depths": [10**9, 1]}, {"planes": [8192] * 100}, {"hidden": "8"}, {"hidden": 8000}]
+)
+def test_a_card_cannot_ask_for_a_network_larger_than_its_file(tmp_path, network):
+    card = {**json.loads(CATALOG["ckdn-s"].card.to_json()), "network": network}
+    text, tensors = json.dumps(card), {"a": torch.ones(2)}
+    save_file(tensors, tmp_path / "a.safetensors", {"card": text, DIGEST: digest(text, tensors)})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(CheckpointError):
+        irq.load_scorer("ckdn-s", weights=tmp_path / "a.safetensors")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
+
+
+def png(width, height, data=b"", chunks=()):
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + header
+        + b"".join(chunk(*one) for one in chunks)
+        + chunk(b"IDAT", data)
+        + chunk(b"IEND", b"")
+    )
+
+
+def text_bomb():
+    return b"comment\0\0" + zlib.compress(bytes(2**26))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        png(30_000, 30_000),
+        png(2**31 - 1, 2**31 - 1),
+        png(8, 8, zlib.compress(bytes(200)), [(b"zTXt", text_bomb())] * 3),
+        png(8, 8, zlib.compress(bytes(200)), [(b"iCCP", text_bomb())]),
+    ],
+    ids=["many pixels", "all pixels", "text", "profile"],
+)
+def test_an_image_that_unpacks_into_too_much_is_refused(tmp_path, content):
+    path = tmp_path / "bomb.png"
+    path.write_bytes(content)
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ImageError):
+        read_image(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024
+
+
+@pytest.mark.parametrize("form", ["webp", "tiff", "jpeg2000"])
+def test_a_bomb_of_another_format_is_refused(tmp_path, form, monkeypatch):
+    path = tmp_path / "bomb.png"
+    Image.fromarray(np.zeros((600, 600, 3), np.uint8)).save(path, form)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(ImageError, match="more pixels than are safe"):
+        read_image(path)
+
+
+def test_no_file_is_handed_to_ghostscript(tmp_path, monkeypatch):
+    """Pillow runs `gs` on an EPS, whatever the file is called."""
+    from PIL import EpsImagePlugin
+
+    def run(*_, **__):
+        raise AssertionError("a file was handed to Ghostscript")
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", run)
+    path = tmp_path / "photo.png"
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EndComments\nshowpage\n%%EOF\n")
+    Image.open(path)  # Pillow itself takes it for an image
+    with pytest.raises(ImageError, match="no image that can be recognised"):
+        read_image(path)

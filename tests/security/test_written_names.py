@@ -1,0 +1,141 @@
+"""What is written, where: never through a link, never elsewhere than asked, whatever files are called."""
+
+import ast
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import ir_quality_plugin
+from ir_quality_plugin.checkpoints.write import whole
+
+PACKAGE = Path(ir_quality_plugin.__file__).parent
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Names that a shell, a terminal or a path would take for something else."""
+    draw = np.random.RandomState(0)
+    (tmp_path / "images").mkdir()
+    for name in ("..", "$(touch executed)", "`touch executed`", "; touch executed", "-rf", "a\nb", "a\x1b[2Jb", "%s%n"):
+        picture = Image.fromarray(draw.randint(0, 256, (32, 32, 3), dtype=np.uint8))
+        picture.save(tmp_path / "images" / f"{name}_.png")
+    return tmp_path / "images"
+
+
+def everything(folder):
+    return {path.relative_to(folder) for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("evaluate", "--restored", "m=IMAGES", "--scorer", "teacheriqa-s"),
+        ("evaluate", "--restored", "../../m=IMAGES", "--scorer", "teacheriqa-s"),
+        ("probe", "--images", "IMAGES", "--scorer", "ckdn-s", "--steps", "1", "--starts", "1", "--side", "32"),
+    ],
+    ids=["evaluate", "method", "probe"],
+)
+def test_names_lead_nowhere_else(run, images, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    if command[0] == "probe":
+        for path in sorted(images.iterdir())[3:]:
+            path.unlink()
+    before = everything(tmp_path)
+    code, said = run(*(word.replace("IMAGES", str(images)) for word in command), "--out", tmp_path / "out")
+    assert code == 0, said
+    assert all(path.parts[0] == "out" for path in everything(tmp_path) - before)
+    assert "\x1b" not in said
+
+
+def test_photographs_names_lead_nowhere_else(run, images, tmp_path):
+    pytest.importorskip("basicsr")
+    for path in sorted(images.iterdir())[2:]:
+        path.unlink()
+    Image.fromarray(np.random.RandomState(0).randint(0, 256, (96, 96, 3), dtype=np.uint8)).save(images / "..^.png")
+    before = everything(tmp_path)
+    run("triplets", "--photographs", images, "--out", tmp_path / "out", "--workers", "1", "--side", "64")
+    assert all(path.parts[0] == "out" for path in everything(tmp_path) - before)
+
+
+def test_a_link_in_the_folder_of_results_is_replaced_not_followed(run, images, tmp_path):
+    out, victim = tmp_path / "out", tmp_path / "victim"
+    victim.write_text("precious")
+    out.mkdir()
+    for name in ("scores.csv", "summary.json", "report.html", ".irq.unfinished"):
+        (out / name).symlink_to(victim)
+    call = ("evaluate", "--restored", f"m={images}", "--scorer", "teacheriqa-s", "--out", out)
+    assert run(*call)[0] == 2  # results of nobody's
+    for name in ("scores.csv", "summary.json", "report.html"):
+        (out / name).unlink()
+    assert run(*call)[0] == 0
+    for name in ("scores.csv", "summary.json", "report.html", ".irq"):
+        (out / name).unlink()
+        (out / name).symlink_to(victim)
+    run(*call)
+    assert victim.read_text() == "precious"
+
+
+def test_a_link_in_the_place_of_the_lock_is_not_emptied(run, images, tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".irq.lock").symlink_to(victim)
+    code, said = run("evaluate", "--restored", f"m={images}", "--scorer", "teacheriqa-s", "--out", tmp_path / "out")
+    assert victim.read_text() == "precious"
+    assert code in (0, 1) and said
+
+
+def test_whatever_is_written_whole_replaces_a_link(tmp_path):
+    (tmp_path / "victim").write_text("precious")
+    (tmp_path / "new").symlink_to(tmp_path / "victim")
+    with whole(tmp_path / "new") as unfinished:
+        unfinished.write_text("new")
+    assert (tmp_path / "victim").read_text() == "precious"
+    assert (tmp_path / "new").read_text() == "new" and not (tmp_path / "new").is_symlink()
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "..", "smoke/../../x", "", "a\0b"])
+def test_only_recipes_are_copied(run, tmp_path, name):
+    code, said = run("recipes", "cp", name, tmp_path / "out")
+    assert code == 2 and "no recipe is named" in said
+    assert not (tmp_path / "out").exists()
+
+
+def calls():
+    """Every call and every import of the package, as (file, line, name)."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                yield path, node.lineno, ast.unparse(node.func)
+            elif isinstance(node, (ast.Import, ast.ImportFrom)):
+                for alias in node.names:
+                    yield path, node.lineno, f"import {getattr(node, 'module', None) or alias.name}"
+
+
+def test_no_shell_no_evaluation_no_pickle_and_no_network_in_the_package():
+    forbidden = re.compile(
+        r"import (subprocess|socket|http|urllib|requests|ctypes|marshal|shelve|dill|cloudpickle|telnetlib|ftplib)\b"
+        r"|^(eval|exec|compile|__import__)$|os\.(system|popen|exec\w*|spawn\w*|startfile)$"
+        r"|pickle\.loads?$|np\.load$|numpy\.load$|yaml\.(unsafe_load|full_load|load_all)$|mktemp$|extractall$"
+    )
+    found = [f"{path.relative_to(PACKAGE)}:{line}: {name}" for path, line, name in calls() if forbidden.search(name)]
+    assert found == []
+
+
+def test_each_way_to_parse_is_used_in_one_place():
+    """`torch.load`, `yaml.load`, `Image.open` and `loadmat` stand where their limits stand."""
+    places = {}
+    for path, _, name in calls():
+        places.setdefault(name, set()).add(str(path.relative_to(PACKAGE)))
+    assert places["torch.load"] == {"checkpoints/read.py"}
+    assert places["yaml.load"] == {"data/yaml12.py"}
+    assert places["loadmat"] == {"data/mat_file.py"}
+    assert places["safe_open"] == {"checkpoints/read.py"}
+    own = {"degradations/operators.py", "integrations/basicsr_datasets.py"}  # what they have just written to memory
+    own |= {"report/probe_page.py"}  # pictures that the probe wrote
+    own |= {"cli/demo.py"}  # photographs of scikit-image and matplotlib
+    assert places["Image.open"] - own == {"data/images.py"}
