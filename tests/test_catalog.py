@@ -218,7 +218,7 @@ def test_weights_of_a_sibling_are_refused_by_name(tmp_path):
     entry = catalog.CATALOG["ckdn-s"]
     weights = catalog.build_network(entry, entry.card).state_dict()
     path = write_weights(tmp_path / "sibling.safetensors", weights, entry.card)
-    with pytest.raises(irq.CheckpointError, match="holds weights of ckdn-s, not of ckdn; load it as 'ckdn-s'"):
+    with pytest.raises(irq.CheckpointError, match="holds a network of the sizes of ckdn-s; load it as 'ckdn-s'"):
         irq.load_scorer("ckdn", weights=path)
 
 

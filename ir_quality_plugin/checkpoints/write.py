@@ -56,23 +56,22 @@ def write_weights(path: str | Path, tensors: Mapping[str, Tensor], card: Card) -
 def whole(path: str | Path) -> Iterator[Path]:
     """Give a name to write to; the file appears under `path` once the block is left, whole or not at all.
 
-    Where `path` is a link, the file that it leads to is written, and the link stays.
+    A link that lies at `path` is replaced; what it leads to is never written.
 
     Raises:
         CheckpointError: the folder cannot be written to, or the disk is full; nothing half-written is left.
     """
     path = Path(path)
     try:
-        target = Path(os.path.realpath(path)) if path.is_symlink() else path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".unfinished", dir=target.parent)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".unfinished", dir=path.parent)
         os.close(handle)
         unfinished = Path(name)
         try:
             yield unfinished
             sync(unfinished)
             unfinished.chmod(0o666 & ~_umask())
-            unfinished.replace(target)
+            unfinished.replace(path)
         except Exception as error:
             raise unwritten(path, error) from error  # here, since the disk is no longer full afterwards
         finally:

@@ -1,13 +1,15 @@
 """Write the tables that the shipped scorers are trained on: made triplets, real networks' outputs, people's scores.
 
-    irq triplets --photographs PHOTOGRAPHS --out datasets/made
-    python recipes/compact/tables.py gather --data DATA --made datasets/made --out datasets/compact
+    irq triplets --photographs PHOTOGRAPHS --out datasets/made --restorations 3 \
+        --scale 1 --scale 2 --scale 3 --scale 4 --scale 8
+    python recipes/compact/distorted.py --photographs PHOTOGRAPHS --out datasets/distorted
+    python recipes/compact/tables.py gather --data DATA --made datasets/made --made datasets/distorted \
+        --out datasets/compact
     irq label --table datasets/compact/unlabelled.csv --out datasets/compact/consensus.csv \
         --metric fsim --metric vsi --teacher TEACHER.pth
-    python recipes/compact/tables.py finish --data DATA --out datasets/compact
+    python recipes/compact/tables.py finish --data DATA --out datasets/compact --overlap
 
-For `ckdn-s` and `cvrkd-s`, PHOTOGRAPHS held those of DATA/pristine/train that photographs.txt beside this file names;
-for `teacheriqa-s` all of them, with `--scale 1 --scale 2 --scale 3 --scale 4 --scale 8` and `finish --overlap`.
+PHOTOGRAPHS are the clean ones of `datasets/pristine/train`, TEACHER what teacher_iqa/compact_teacher.yml made of them.
 
 `gather` joins the made triplets and DATA/restored/dev_sr_x4 (a photograph that both show is one content). `finish` adds
 a clean image to each degraded input, with the label 1; the people's scores of DATA/human/sr4kiqa, cut into tiles, with

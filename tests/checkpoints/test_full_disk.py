@@ -1,4 +1,4 @@
-"""Files on a disk that takes no more: the former one stays, the error says what is free, and a link stays a link."""
+"""Files on a disk that takes no more: the former one stays, the error says what is free."""
 
 import dataclasses
 
@@ -43,12 +43,3 @@ def test_the_former_file_stays_and_the_error_says_what_is_free(name, size, tmp_p
     assert "MiB are free on its disk" in text and "what stood there before is untouched" in text
     assert "\n" not in text and "enforce fail" not in text
     assert (path.read_bytes(), left_over(tmp_path)) == (b"former", [])
-
-
-def test_a_link_stays_one_and_the_file_that_it_leads_to_is_written(tmp_path):
-    disk, link = tmp_path / "disk" / "scores.csv", tmp_path / "scores.csv"
-    link.symlink_to(disk)
-    for rows in (1, 2):  # there, and not yet
-        write_table(link, ["image"], [["name"]] * rows)
-        assert link.is_symlink()
-        assert len(disk.read_text().splitlines()) == rows + 1
