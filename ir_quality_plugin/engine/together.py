@@ -19,6 +19,8 @@ from ..nn.processes import lost_a_process
 if TYPE_CHECKING:
     from .experiment import Experiment
 
+LOST_WORKER = "DataLoader worker"
+
 
 @contextmanager
 def together(accelerator: Accelerator) -> Iterator[None]:
@@ -55,8 +57,10 @@ def explained(experiment: Experiment) -> Iterator[None]:
     except OSError as error:
         place = Path(error.filename) if error.filename else experiment.folder
         raise CheckpointError(f"the run ends: {place}: {why(place, error)}; {_way_out(experiment)}") from error
-    except RuntimeError as error:
-        reason = _reason(error)
+    except (RuntimeError, QualityPluginError) as error:
+        # torch raises the loss of a worker wherever the run is just then, perhaps inside of something that names it.
+        own = isinstance(error, QualityPluginError) and LOST_WORKER not in str(error)
+        reason = None if own else _reason(error)
         if reason is None:
             raise
         raise QualityPluginError(f"the run ends: {reason}; {_way_out(experiment)}") from error
@@ -67,11 +71,11 @@ def _way_out(experiment: Experiment) -> str:
     return f"go on from the last state, {last}, with --auto_resume" if last else "there is no state to go on from yet"
 
 
-def _reason(error: RuntimeError) -> str | None:
+def _reason(error: Exception) -> str | None:
     text = str(error).partition("\n")[0]
     if ran_out_of_memory(error):
         return f"the memory is full ({text}); lower batch_size_per_gpu, or gt_size"
-    if "DataLoader worker" in text:
+    if LOST_WORKER in text:
         return (
             f"a process that loads images was ended from outside ({text.rstrip('. ')}), perhaps for want of memory; "
             "lower num_worker_per_gpu"
