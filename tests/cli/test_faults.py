@@ -193,10 +193,10 @@ def test_a_file_that_may_not_be_read_is_a_row_with_its_reason(run, folders, tmp_
     """Root may read everything: the refusal is made."""
     opened = Image.open
 
-    def refusing(path):
+    def refusing(path, **options):
         if path.name == "im_001.png":
             raise PermissionError(13, "Permission denied", str(path))
-        return opened(path)
+        return opened(path, **options)
 
     monkeypatch.setattr(Image, "open", refusing)
     code, _, err = run("evaluate", *arguments(folders, tmp_path / "out"))
