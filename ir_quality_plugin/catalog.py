@@ -112,14 +112,8 @@ _CVRKD = Entry(
 
 
 def _compact(entry: Entry, patches: int | None, patch_px: int, network: dict[str, Any]) -> Entry:
-    card = dataclasses.replace(
-        entry.card,
-        name=f"{entry.card.name}-s",
-        score_range=(0.0, 1.0),
-        patches=patches,
-        patch_px=patch_px,
-        network=network,
-    )
+    named = dataclasses.replace(entry.card, name=f"{entry.card.name}-s", score_range=(0.0, 1.0))
+    card = dataclasses.replace(named, patches=patches, patch_px=patch_px, network=network)
     return dataclasses.replace(entry, card=card, release={})
 
 
