@@ -23,7 +23,7 @@ Log = dict[str, Tensor]
 class OpinionLoss(nn.Module):
     """TeacherIQA's student: the mean absolute distance of blind scores from people's.
 
-        mean |score - mos| + mean |score of the pushed images - mos| + gradient_weight * mean ||d score / d pixels||_1
+        mean |score - mos| + gradient_weight * mean ||d score / d pixels||_1
 
     Args:
         network: a `TeacherIQAStudent`, trained in place.
@@ -31,9 +31,9 @@ class OpinionLoss(nn.Module):
         score_range: (lowest, highest) score, which the labels' nominal range is mapped to.
         gradient_weight: of the gradient's norm, which makes a scorer harder to game; 0 for none.
         gradient_step: change of each pixel that the norm is measured with, in units of the range [0,1].
-        push: how far each pixel of the restored images goes along the sign of the score's gradient before they are
-            judged once more, by the same opinions, in units of the range [0,1]: what nobody sees shall move no score;
-            0 for none of it.
+        push: how far at most each pixel of the restored images goes along the sign of the score's gradient before they
+            are judged, by the opinions of the images themselves, in units of the range [0,1]; how far an image goes
+            is drawn anew at each step. What nobody sees shall move no score; 0 for none of it.
 
     Raises:
         UsageError: a network that it does not train, or impossible numbers.
@@ -42,7 +42,7 @@ class OpinionLoss(nn.Module):
         needs: what of a `Judged` it asks for beside `restored` and `mos`.
 
     Source: TeacherIQA's student, as in the authors' later code; deviations: gradient_weight (2403.11397), push
-    (1412.6572, training with what one step of the gradient's sign makes).
+    (1412.6572: training with what one step along the gradient's sign makes).
     """
 
     trains: type[nn.Module] = TeacherIQAStudent
@@ -93,6 +93,8 @@ class OpinionLoss(nn.Module):
         Returns:
             A scalar, lower is better, and its parts for the log; gradients reach the network's weights.
         """
+        if self.push:
+            judged = self.pushed(judged)
         total, log = self.opinion(judged)
         return self._regularised(total, log, judged)
 
@@ -106,16 +108,14 @@ class OpinionLoss(nn.Module):
         return self.network(self.normalise(flat(restored))).score
 
     def pushed(self, judged: Judged) -> Judged:
-        """The same images, moved by `push` to where their scores rise the fastest."""
+        """The same images, each moved by up to `push` to where its score rises the fastest."""
         restored = judged.restored.detach().requires_grad_()
         with as_in_inference(self.network), torch.enable_grad():
             (gradient,) = torch.autograd.grad(self.score(restored, judged).sum(), restored)
-        return judged._replace(restored=(restored.detach() + self.push * gradient.sign()).clamp(0, 1))
+        distance = self.push * torch.rand(len(restored), *(1,) * (restored.ndim - 1), device=restored.device)
+        return judged._replace(restored=(restored.detach() + distance * gradient.sign()).clamp(0, 1))
 
     def _regularised(self, total: Tensor, log: Log, judged: Judged) -> tuple[Tensor, Log]:
-        if self.push:
-            pushed, _ = self.opinion(self.pushed(judged))
-            total, log["l_pushed"] = total + pushed, pushed
         if self.gradient_weight:
             with as_in_inference(self.network):
                 norms = gradient_norm(lambda images: self.score(images, judged), judged.restored, self.gradient_step)
@@ -197,7 +197,7 @@ class ConditionalDistillationLoss(OpinionLoss):
         """Compute what is minimised in the iteration's phase."""
         if iteration <= self.preference_iter:
             return self._preference(judged)
-        return self._regularised(*self.opinion(judged), judged)
+        return super().forward(judged, iteration)
 
     def _preference(self, judged: Judged) -> tuple[Tensor, Log]:
         rival, rival_mos = given("rival", judged.rival), given("rival_mos", judged.rival_mos)
