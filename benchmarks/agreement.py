@@ -1,4 +1,4 @@
-"""How our scorers and pyiqa's offline metrics agree with people, and with each other, on real images.
+"""How our scorers, pyiqa's offline metrics, NIQE and CNNIQA agree with people, and with each other, on real images.
 
 python benchmarks/agreement.py --data ../shared/data
 python benchmarks/agreement.py --data ../shared/data --pyiqa psnr ssim gmsd --out /tmp/agreement     # a quick look
@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from baselines import Cnniqa, Niqe
 from PIL import Image
 from provenance import provenance
 from torch.nn.functional import interpolate
@@ -49,6 +50,7 @@ FULL = ("psnr", "ssim", "ms_ssim", "cw_ssim", "fsim", "vsi", "gmsd", "nlpd", "vi
 BLIND = ("piqe", "entropy")
 # Left out on the 704x576 windows of SR4KIQA: together they take as long as all others.
 COSTLY = ("cw_ssim", "vif")
+CNNIQA = Path("weights/cnniqa_live.pth")
 # The clean image that a scorer is given which judges against any.
 ANOTHER = Path("pristine/test/kodak_01.jpg")
 # Which images the shipped scorers were trained, chosen and tested on.
@@ -138,7 +140,9 @@ def uses_of(cards: list[Card], another: Path) -> list[Use]:
     return [Use(card.name + how, card.name, inputs) for card in cards for how, inputs in ways[card.reference].items()]
 
 
-def scored(table: LabelTable, uses: list[Use], pyiqa: Collection[str]) -> tuple[dict[str, Metric], list[Result]]:
+def scored(
+    table: LabelTable, uses: list[Use], pyiqa: Collection[str], baselines: dict[str, Metric] | None = None
+) -> tuple[dict[str, Metric], list[Result]]:
     """Score a table by all that have what they need there; scorers first."""
     metrics: dict[str, Metric] = {}
     results: list[Result] = []
@@ -150,8 +154,8 @@ def scored(table: LabelTable, uses: list[Use], pyiqa: Collection[str]) -> tuple[
         metric.name = use.name
         metrics[use.name] = metric
         results += score_table(changed, {use.name: metric}, track=lambda rows, use=use: progress(rows, use.name))
-    others = build_metrics((), pyiqa) if pyiqa else {}
-    results += score_table(table, others, track=lambda rows: progress(rows, "pyiqa's"))
+    others = (build_metrics((), pyiqa) if pyiqa else {}) | (baselines or {})
+    results += score_table(table, others, track=lambda rows: progress(rows, "the others"))
     return metrics | others, results
 
 
@@ -161,13 +165,17 @@ def progress(rows: Sequence[Row], what: str) -> Iterable[Row]:
 
 
 def against_people(
-    table: LabelTable, unseen: Callable[[Row], bool], uses: list[Use], pyiqa: Collection[str]
+    table: LabelTable,
+    unseen: Callable[[Row], bool],
+    uses: list[Use],
+    pyiqa: Collection[str],
+    baselines: dict[str, Metric],
 ) -> list[dict]:
-    """Agreement with opinions: of everything on what no training saw, and of pyiqa's on all where that is more."""
+    """Agreement with opinions: of everything on what no training saw, and of the others on all where that is more."""
     table = without_references(table)
     fresh = table.only(unseen)
     ours, results = scored(fresh, uses, ())
-    others, of_all = scored(table, [], pyiqa)
+    others, of_all = scored(table, [], pyiqa, baselines)
     results += [result for result in of_all if unseen(result.row)]
     if len(fresh.rows) == len(table.rows):
         return [summarise(table, ours | others, results)]
@@ -175,9 +183,9 @@ def against_people(
     return [summarise(fresh, ours | others, results), summarise(table, others, of_all)]
 
 
-def with_each_other(table: LabelTable, uses: list[Use], pyiqa: Collection[str]) -> dict:
+def with_each_other(table: LabelTable, uses: list[Use], pyiqa: Collection[str], baselines: dict[str, Metric]) -> dict:
     """How every two metrics agree: over all images, and within the restorations of one photograph."""
-    metrics, results = scored(table, uses, pyiqa)
+    metrics, results = scored(table, uses, pyiqa, baselines)
     failed = [result for result in results if result.score is None]
     if failed:
         raise SystemExit(f"{failed[0].row.image}, {failed[0].metric}: {failed[0].reason}")
@@ -249,7 +257,7 @@ def page_of(document: dict) -> list[str]:
         "- gan2afc and pcuid have no degraded input: scorers that need one are not run there",
         "- the shipped scorers were trained on a consensus of fsim, vsi and a teacher's distance beside people's "
         "scores: that they agree with these on dev_sr_x4 would be no evidence",
-        "- pyiqa's mad is left out for its cost",
+        "- pyiqa's mad is left out for its cost; niqe is BasicSR's; cnniqa was trained on LIVE",
         "",
     ]
     for entry in document["people"]:
@@ -280,7 +288,8 @@ def main() -> None:
     part_of, scenes = SHIPPED["part_of"], SHIPPED["SCENES"]
     document: dict = {**provenance(), "weights": {card.name: card.origin for card in cards}, "people": []}
     cross = restorations(given.data).only(lambda row: part_of(row.content) != "train")
-    document["cross"] = with_each_other(cross, uses, pyiqa)
+    baselines = {metric.name: metric for metric in (Niqe(), Cnniqa(given.data / CNNIQA))}
+    document["cross"] = with_each_other(cross, uses, pyiqa, baselines)
     write(document, given.out)
     with tempfile.TemporaryDirectory() as folder:
         for table, unseen, names in (
@@ -292,7 +301,7 @@ def main() -> None:
                 tuple(name for name in pyiqa if name not in COSTLY),
             ),
         ):
-            document["people"] += against_people(table, unseen, uses, names)
+            document["people"] += against_people(table, unseen, uses, names, baselines)
             write(document, given.out)
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from baselines import Niqe
 from PIL import Image
 from provenance import provenance
 from torch import nn
@@ -35,7 +36,6 @@ from ir_quality_plugin.integrations.metric import build_metrics
 from ir_quality_plugin.metrics.intervals import mean_interval
 
 irq.register()  # mends what basicsr imports and torchvision has no more
-from basicsr.metrics.niqe import calculate_niqe  # noqa: E402
 from basicsr.utils.registry import LOSS_REGISTRY  # noqa: E402
 
 BASE = Path(__file__).parents[1] / "recipes/demo/l1.yml"
@@ -179,7 +179,8 @@ def middles(given: argparse.Namespace) -> Path:
 
 def judge(task: str, given: argparse.Namespace, networks: dict[str, nn.Module]) -> dict[str, dict[str, list[float]]]:
     """Scores by loss and metric, one a photograph, in the direction of better."""
-    metrics, dataset = build_metrics(tuple(TERMS), PYIQA), photographs(task, middles(given))
+    metrics = build_metrics(tuple(TERMS), PYIQA) | {"niqe": Niqe(crop_border=BORDER_PX)}
+    dataset = photographs(task, middles(given))
     found: dict[str, dict[str, list[float]]] = {name: {} for name in networks}
     for index in range(len(dataset)):
         degraded, clean = (dataset[index][kind][None] for kind in ("lq", "gt"))
@@ -190,8 +191,6 @@ def judge(task: str, given: argparse.Namespace, networks: dict[str, nn.Module]) 
                 reference = clean if metric.aligned else another
                 score = metric.sign * metric(restored, degraded, reference).item()
                 found[name].setdefault(metric.name, []).append(score)
-            niqe = calculate_niqe(pixels(restored), crop_border=BORDER_PX, input_order="HWC")
-            found[name].setdefault("niqe", []).append(-float(niqe))
         print(f"{task}: {index + 1} of {len(dataset)} photographs judged", flush=True)
     return found
 
