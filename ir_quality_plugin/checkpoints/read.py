@@ -85,7 +85,7 @@ def read_weights(path: str | Path) -> WeightsFile:
             f"{path} is a web page, not weights: a cloud drive's warning, perhaps; download it by hand"
         )
     card: Card | None = None
-    if start[8:9] == b"{":
+    if _begins_safetensors(start):
         tensors, card = _read_safetensors(path)
     else:
         tensors = strip_wrapping(_unwrap(path, _read_pickled(path, start[:1])))
@@ -102,6 +102,20 @@ def read_weights(path: str | Path) -> WeightsFile:
             f"{path} holds NaN or Inf in {broken[:3]} and {len(broken)} tensors in all; ask for a sound copy"
         )
     return WeightsFile(path, tensors, card, sha256)
+
+
+def is_safetensors(path: str | Path) -> bool:
+    """Whether a file is there and begins as safetensors do; the content decides, not the name."""
+    try:
+        with Path(path).open("rb") as file:
+            return _begins_safetensors(file.read(16))
+    except OSError:
+        return False
+
+
+def _begins_safetensors(start: bytes) -> bool:
+    """Whether eight bytes, the header's length, are followed by the header, which is JSON."""
+    return start[8:9] == b"{"
 
 
 def _is_plain(tensor: Tensor) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from accelerate import Accelerator
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from ..catalog import CATALOG, find_weights
 from ..errors import CheckpointError
 from ..integrations import basicsr_parts as parts_of
 from ..integrations.options import build_terms
@@ -28,6 +30,12 @@ def build_generator(options: Options) -> nn.Module:
     return start(options.network_g, path.pretrain_network_g, path.param_key_g, path.strict_load_g)
 
 
+def weights_of(named: str) -> str:
+    """The file that an option names: a path, or a scorer of the catalogue whose weights are at hand."""
+    found = find_weights(named) if named in CATALOG and not Path(named).exists() else None
+    return str(found or named)
+
+
 def start(options: dict[str, Any], path: str | None, key: str | None, strict: bool) -> nn.Module:
     """Build a network, with the weights of a file where one is named.
 
@@ -37,6 +45,7 @@ def start(options: dict[str, Any], path: str | None, key: str | None, strict: bo
     """
     network = parts_of.build_network(options)
     if path is not None:
+        path = weights_of(path)
         try:
             network.load_state_dict(parts_of.read_network(path, key), strict=strict)
         except RuntimeError as error:
@@ -96,7 +105,7 @@ def average_of(network: nn.Module, options: Options) -> AveragedModel | None:
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(options.train.ema_decay), use_buffers=True)
     average.n_averaged.fill_(1)  # as BasicSR: the start counts as an average of itself
     if options.path.pretrain_network_g is not None:
-        averaged = parts_of.read_network(options.path.pretrain_network_g, "params_ema")
+        averaged = parts_of.read_network(weights_of(options.path.pretrain_network_g), "params_ema")
         average.module.load_state_dict(averaged, strict=options.path.strict_load_g)
     return average
 

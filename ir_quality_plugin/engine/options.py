@@ -35,7 +35,9 @@ class Section(BaseModel):
 class PathOptions(Section):
     """`path`: what to start from."""
 
-    pretrain_network_g: str | None = None
+    pretrain_network_g: str | None = Field(
+        None, description="Weights to start from: a file, or of a scorer the name of one with weights at hand: ckdn-s."
+    )
     param_key_g: str | None = "params"
     strict_load_g: bool = True
     pretrain_network_d: str | None = None
@@ -48,7 +50,7 @@ class PathOptions(Section):
     pretrain_teacher: str | None = Field(
         None,
         description="Of a scorer: start from a restoration teacher; the net_g file of a TeacherRestorationNet, or of a "
-        "TeacherIQAStudent, whose teacher is taken.",
+        "TeacherIQAStudent, whose teacher is taken; or teacheriqa-s by its name.",
     )
     pretrain_network_t: str | None = Field(None, description="Of a scorer: the trained network that teaches it.")
     param_key_t: str | None = "params"

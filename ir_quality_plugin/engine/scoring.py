@@ -22,7 +22,7 @@ from ..losses.opinion import OPINION_LOSSES, Judged, OpinionLoss
 from ..metrics.correlation import agreement
 from ..models.card import Card
 from ..scorers import Scorer
-from .build import average_of, learning, start
+from .build import average_of, learning, start, weights_of
 from .experiment import Experiment
 from .options import Options
 from .parts import Parts
@@ -214,9 +214,8 @@ def build_loss(options: Options) -> OpinionLoss:
     if path.imagenet is not None:
         initialise_from_imagenet(network, torchvision_weights(path.imagenet))
     if path.pretrain_teacher is not None:
-        initialise_from_teacher(
-            network, parts_of.read_network(path.pretrain_teacher, "params_ema"), path.pretrain_teacher
-        )
+        teacher = weights_of(path.pretrain_teacher)
+        initialise_from_teacher(network, parts_of.read_network(teacher, "params_ema"), teacher)
     entries = dict(options.train.opinion_opt or {})
     kind = OPINION_LOSSES[entries.pop("type")]
     if kind.needs_teacher:

@@ -165,13 +165,15 @@ def check_dataset_keys(options: Mapping[str, Any], where: str) -> None:
 
 
 def read_network(path: str, param_key: str | None) -> dict[str, Tensor]:
-    """Read the weights of a network that BasicSR, or we, saved.
+    """Read the weights of a network that BasicSR, or we, saved; a `.safetensors` file has one set, under no key.
 
     Raises:
         CheckpointError: missing, damaged, with code inside, or without that key.
     """
-    from ..checkpoints.read import read_checkpoint
+    from ..checkpoints.read import is_safetensors, read_checkpoint, read_weights
 
+    if is_safetensors(path):
+        return read_weights(path).tensors
     content: Any = read_checkpoint(path)
     if isinstance(content, Mapping) and param_key is not None:
         found = [key for key in (param_key, "params") if key in content]
