@@ -41,9 +41,15 @@ from basicsr.utils.registry import LOSS_REGISTRY  # noqa: E402
 BASE = Path(__file__).parents[1] / "recipes/demo/l1.yml"
 RESULTS = Path(__file__).parent / "results"
 TASKS = {
-    "x4 super-resolution": {"scale": 4, "upscale": 4, "noise": "[0, 5]", "jpeg": "[60, 95]"},
-    "denoising and JPEG": {"scale": 1, "upscale": 1, "noise": "[5, 30]", "jpeg": "[30, 90]"},
-}
+    "x4 super-resolution": {
+        "scale": 4, "noise": "[0, 5]", "jpeg": "[60, 95]",
+        "network": "{type: MSRResNet, num_in_ch: 3, num_out_ch: 3, num_feat: 32, num_block: 4, upscale: 4}",
+    },
+    "denoising and JPEG": {
+        "scale": 1, "noise": "[5, 30]", "jpeg": "[30, 90]",
+        "network": "{type: SRVGGNetCompact, num_in_ch: 3, num_out_ch: 3, num_feat: 24, num_conv: 8, upscale: 1}",
+    },
+}  # fmt: skip
 L1, START, HACKED = "L1", "start", "ckdn-s alone"
 TERMS = {
     "ckdn-s": "DegradedReferenceQualityLoss",
@@ -131,7 +137,7 @@ def options_of(task: str, name: str, given: argparse.Namespace) -> list[str]:
     return [
         f"name={file_name(task, name)}",
         f"scale={setting['scale']}",
-        f"network_g.upscale={setting['upscale']}",
+        f"network_g={setting['network']}",
         f"datasets.train.dataroot_gt={given.train.resolve()}",
         f"datasets.val.dataroot_gt={middles(given).resolve()}",
         *degradation,
