@@ -42,7 +42,7 @@ CALLS = (
     Call("irq weights verify", "sound"),
     Call("irq recipes cp smoke/sr_x4_ckdn .", "irq train"),
     Call("irq recipes cp ckdn/smoke .", "irq train"),
-    *(Call(f"irq score {JUDGED} --scorer {name}-s", "0.9") for name in ("teacheriqa", "ckdn", "cvrkd")),
+    *(Call(f"irq score {JUDGED} --scorer {name}-s", "higher is better") for name in ("teacheriqa", "ckdn", "cvrkd")),
     Call(f"irq evaluate {COMPARED} --scorer ckdn-s --out evaluation", "report.html"),
     Call(f"irq evaluate {COMPARED} --pyiqa ssim --out evaluation_pyiqa", "report.html", needs="pyiqa"),
     Call("irq recipes schema", "QualityDataset", needs="basicsr"),
