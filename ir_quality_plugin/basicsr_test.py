@@ -3,6 +3,9 @@
 from pathlib import Path
 
 if __name__ == "__main__":
-    from .integrations.basicsr_trainer import test
+    from .cli.extras import extras_named
 
-    test(Path.cwd())
+    with extras_named():
+        from .integrations.basicsr_trainer import test
+
+        test(Path.cwd())

@@ -3,6 +3,9 @@
 from pathlib import Path
 
 if __name__ == "__main__":
-    from .integrations.basicsr_trainer import train
+    from .cli.extras import extras_named
 
-    train(Path.cwd())
+    with extras_named():
+        from .integrations.basicsr_trainer import train
+
+        train(Path.cwd())

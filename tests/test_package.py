@@ -18,7 +18,7 @@ import ir_quality_plugin as irq
 
 ROOT = Path(__file__).parents[1]
 FILES = ["setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "THIRD_PARTY_NOTICES", "CHANGELOG.md"]
-FILES += ["CITATION.cff", "hubconf.py"]
+FILES += ["CITATION.cff", "SECURITY.md", "hubconf.py"]
 FOLDERS = ["ir_quality_plugin", "recipes", "tests", "docs", "benchmarks"]
 pytestmark = pytest.mark.slow
 
@@ -67,7 +67,7 @@ def test_the_wheel_holds_code_weights_recipes_templates_and_licences(wheel):
     names = set(wheel.namelist())
     code = tracked({".py", ".typed", ".j2", ".safetensors"}, "ir_quality_plugin")
     assert {name for name in code if not name.startswith("ir_quality_plugin/recipes/")} <= names
-    data = tracked({".yml", ".yaml", ".sh", ".json", ".png", ".jpg", ".csv", ".txt"}, "recipes")
+    data = tracked({".yml", ".yaml", ".sh", ".py", ".json", ".png", ".jpg", ".csv", ".txt"}, "recipes")
     assert {f"ir_quality_plugin/{name}" for name in data} - names == set()
     assert any(name.endswith("licenses/THIRD_PARTY_NOTICES") for name in names)
 
@@ -84,7 +84,15 @@ def test_the_source_distribution_holds_the_package_and_no_tests(built):
     (path,) = built.glob("*.tar.gz")
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"setup.cfg", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff"} <= names
+    assert {
+        "setup.cfg",
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "CHANGELOG.md",
+        "CITATION.cff",
+        "SECURITY.md",
+    } <= names
     assert {f"ir_quality_plugin/weights/{name}-s.safetensors" for name in ("ckdn", "cvrkd", "teacheriqa")} <= names
     assert "ir_quality_plugin/recipes/schema.json" in names
     assert not [name for name in names if name.startswith(("tests", "benchmarks"))]

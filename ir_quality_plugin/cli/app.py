@@ -14,6 +14,7 @@ import typer
 from ..errors import QualityPluginError, Stopped, UsageError
 from ..version import __version__
 from . import benchmark, degradations, demo, doctor, evaluate, label, probe, recipes, score, train, triplets, weights
+from .extras import extras_named
 from .once import Commands
 
 START = """\
@@ -27,8 +28,6 @@ What works on this machine:    irq doctor
 Complete words with Tab:       irq --install-completion
 All commands:                  irq --help
 """
-# What some commands need beyond the package's own requirements, and the extra that brings it.
-EXTRAS = {"basicsr": "basicsr", "cv2": "basicsr", "skimage": "basicsr", "pyiqa": "pyiqa"}
 
 app = Commands(
     name="irq",
@@ -85,7 +84,8 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.encoding.lower() != "utf-8":
         sys.stdout.reconfigure(errors="backslashreplace")  # a name may hold what this locale has no letters for
     try:
-        app(prog_name="irq")
+        with extras_named():
+            app(prog_name="irq")
     except Stopped as error:
         score.echo_line(str(error))
         sys.exit(128 + error.signal)
@@ -96,13 +96,6 @@ def main() -> None:
         score.echo_line(str(error))
         _drop_unwritten_output()
         sys.exit(1)
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in EXTRAS:
-            raise
-        install = f"pip install 'ir-quality-plugin[{EXTRAS[package]}]', or as irq doctor says"
-        typer.echo(f"irq: this command needs {package}, which is not installed; {install}", err=True)
-        sys.exit(2)
 
 
 def _end(number: int, frame: FrameType | None) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import UsageError
+from .extras import require
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,6 +46,7 @@ def demo(
     Everything is made in OUT; a second call begins anew.
     """
     began = time.perf_counter()
+    require("basicsr", "skimage", "pyiqa")
     if out.exists() and not (out / "photographs").is_dir() and any(out.iterdir()):
         raise UsageError(f"--out {out}: the folder holds other things; expected a new one, or one of an earlier demo")
     out.mkdir(parents=True, exist_ok=True)

@@ -53,7 +53,9 @@ def cp(
     ],
     folder: Annotated[Path, typer.Argument(help="Where to copy to.")] = Path("."),
 ) -> None:
-    """Copy a recipe to FOLDER/recipes/..., with its schema and images, so that its header's command runs in FOLDER.
+    """Copy a recipe to FOLDER/recipes/..., with its schema, and the images and scripts that it names.
+
+    The command of its header runs in FOLDER.
 
     A file that is there already is kept; nothing is overwritten.
     """
@@ -62,8 +64,9 @@ def cp(
         raise UsageError(f"no recipe is named {name!r}; {nearest(name, known)}")
     source = known[name]
     wanted = [source, SHIPPED / "schema.json"]
-    if "recipes/smoke/photographs" in source.read_text():
-        wanted += sorted(path for path in (SHIPPED / "smoke" / "photographs").rglob("*") if path.is_file())
+    for named in ("smoke/photographs", "compact"):
+        if f"recipes/{named}" in source.read_text():
+            wanted += sorted(path for path in (SHIPPED / named).rglob("*") if path.is_file() and path.suffix != ".pyc")
     copies = [(path, folder / "recipes" / path.relative_to(SHIPPED)) for path in wanted]
     if copies[0][1].exists():
         raise UsageError(f"{copies[0][1]} is there already; expected no such file: rename or remove it")

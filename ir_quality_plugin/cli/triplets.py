@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ..errors import UsageError
+from .extras import require
 from .label import list_failures, saved_network
 
 
@@ -40,13 +41,11 @@ def triplets(
     own networks. OUT/table.csv lists them for `irq label`. The same seed makes the same pictures; a run that was ended
     goes on where it was.
     """
+    require("cv2")
     from ..data.images import list_images
+    from ..data.triplets import Making
+    from ..integrations.made_triplets import make_triplets
 
-    try:
-        from ..data.triplets import Making
-        from ..integrations.made_triplets import make_triplets
-    except ModuleNotFoundError as error:
-        raise UsageError(f"{error.name} is not installed; pip install 'ir-quality-plugin[basicsr]'") from error
     if not photographs.is_dir():
         raise UsageError(f"--photographs {photographs}: there is no such folder; expected one of clean images")
     if network_options and len(network_options) != len(networks or []):

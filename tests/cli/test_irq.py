@@ -54,15 +54,27 @@ def test_every_line_of_the_start_is_a_command_that_the_command_line_takes():
         parse_irq(line.split("irq ", 1)[1].split())
 
 
-@pytest.mark.parametrize("package", ["basicsr", "skimage"])
-def test_a_command_whose_extra_is_missing_says_which_to_install(package, tmp_path):
-    words = {"basicsr": ["recipes", "schema"], "skimage": ["demo", "--out", str(tmp_path / "demo")]}[package]
-    code = f"import sys; sys.modules[{package!r}] = None; sys.argv = ['irq', *sys.argv[1:]]\n"
-    code += "from ir_quality_plugin.cli.app import main; main()"
-    failed = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
-    assert failed.returncode == 2
-    install = "pip install 'ir-quality-plugin[basicsr]', or as irq doctor says"
-    assert failed.stderr == f"irq: this command needs {package}, which is not installed; {install}\n"
+@pytest.mark.parametrize(
+    ("call", "without", "needs", "extra"),
+    [
+        ("ir_quality_plugin recipes schema", ["basicsr"], "basicsr, which is", "basicsr"),
+        ("ir_quality_plugin triplets --photographs . --out made", ["cv2"], "cv2, which is", "basicsr"),
+        ("ir_quality_plugin demo", ["skimage"], "skimage, which is", "basicsr"),
+        ("ir_quality_plugin demo", ["skimage", "pyiqa"], "skimage and pyiqa, which are", "basicsr,pyiqa"),
+        ("ir_quality_plugin.basicsr_train -opt none.yml", ["basicsr"], "basicsr, which is", "basicsr"),
+        ("ir_quality_plugin.basicsr_test -opt none.yml", ["basicsr"], "basicsr, which is", "basicsr"),
+    ],
+)
+def test_a_command_whose_extra_is_missing_says_which_to_install_and_makes_nothing(
+    call, without, needs, extra, tmp_path
+):
+    module, *words = call.split()
+    code = f"import runpy, sys; sys.modules.update(dict.fromkeys({without})); sys.argv = ['irq', *{words}]\n"
+    code += f"runpy.run_module({module!r}, run_name='__main__')"
+    failed = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    install = f"pip install 'ir-quality-plugin[{extra}]', or as irq doctor says"
+    assert failed.stderr == f"irq: this command needs {needs} not installed; {install}\n"
+    assert (failed.returncode, list(tmp_path.iterdir())) == (2, [])
 
 
 @pytest.mark.parametrize(

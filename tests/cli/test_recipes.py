@@ -49,6 +49,12 @@ def test_a_copy_overwrites_nothing(run, tmp_path):
     assert copy.read_text() == "mine"
 
 
+def test_a_copy_brings_the_scripts_that_the_recipe_names(run, tmp_path):
+    run("recipes", "cp", "ckdn/compact", tmp_path)
+    copied = {path.name for path in (tmp_path / "recipes" / "compact").iterdir()}
+    assert copied == {path.name for path in (RECIPES / "compact").iterdir() if path.is_file()}
+
+
 def test_an_unknown_recipe_is_answered_with_the_nearest(run, tmp_path):
     code, _, err = run("recipes", "cp", "smoke/sr_x4_ckdm", tmp_path)
     assert code == 2
