@@ -42,11 +42,11 @@ BASE = Path(__file__).parents[1] / "recipes/demo/l1.yml"
 RESULTS = Path(__file__).parent / "results"
 TASKS = {
     "x4 super-resolution": {
-        "scale": 4, "noise": "[0, 5]", "jpeg": "[60, 95]",
+        "scale": 4, "batch": 8, "noise": "[0, 5]", "jpeg": "[60, 95]",
         "network": "{type: MSRResNet, num_in_ch: 3, num_out_ch: 3, num_feat: 32, num_block: 4, upscale: 4}",
     },
     "denoising and JPEG": {
-        "scale": 1, "noise": "[5, 30]", "jpeg": "[30, 90]",
+        "scale": 1, "batch": 4, "noise": "[5, 30]", "jpeg": "[30, 90]",
         "network": "{type: SRVGGNetCompact, num_in_ch: 3, num_out_ch: 3, num_feat: 24, num_conv: 8, upscale: 1}",
     },
 }  # fmt: skip
@@ -138,6 +138,7 @@ def options_of(task: str, name: str, given: argparse.Namespace) -> list[str]:
         f"name={file_name(task, name)}",
         f"scale={setting['scale']}",
         f"network_g={setting['network']}",
+        f"datasets.train.batch_size_per_gpu={setting['batch']}",
         f"datasets.train.dataroot_gt={given.train.resolve()}",
         f"datasets.val.dataroot_gt={middles(given).resolve()}",
         *degradation,
