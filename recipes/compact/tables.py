@@ -2,13 +2,16 @@
 
     irq triplets --photographs PHOTOGRAPHS --out datasets/made --restorations 3 \
         --scale 1 --scale 2 --scale 3 --scale 4 --scale 8
-    python recipes/compact/distorted.py --photographs PHOTOGRAPHS --out datasets/distorted
-    python recipes/compact/tables.py gather --data DATA --made datasets/made --made datasets/distorted \
-        --out datasets/compact
+    irq triplets --photographs PHOTOGRAPHS --out datasets/made_more --restorations 4 --seed 1 \
+        --scale 1 --scale 2 --scale 3 --scale 4 --scale 8
+    python recipes/compact/distorted.py --photographs PHOTOGRAPHS --out datasets/distorted --each 12
+    python recipes/compact/tables.py gather --data DATA --made datasets/made --made datasets/made_more \
+        --made datasets/distorted --out datasets/compact
     irq label --table datasets/compact/unlabelled.csv --out datasets/compact/consensus.csv \
         --metric fsim --metric vsi --teacher TEACHER.pth
     python recipes/compact/tables.py finish --data DATA --out datasets/compact --overlap
 
+teacheriqa-s and cvrkd-s, which were trained before ckdn-s, saw the first made set and --each 6 alone, each row once.
 PHOTOGRAPHS are the clean ones of `datasets/pristine/train`, TEACHER what teacher_iqa/compact_teacher.yml made of them.
 
 `gather` joins the made triplets and DATA/restored/dev_sr_x4 (a photograph that both show is one content). `finish` adds
