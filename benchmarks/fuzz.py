@@ -75,6 +75,7 @@ class Watch:
 
 def main(given: argparse.Namespace, kinds: tuple[type[Kind], ...] = KINDS) -> int:
     """Run every case, and write the counts."""
+    origin = provenance()  # at first, since another clone's package may be the one that is installed
     irq.register()
     warnings.simplefilter("ignore")
     sys.dont_write_bytecode = True  # of what is imported in a case
@@ -101,7 +102,7 @@ def main(given: argparse.Namespace, kinds: tuple[type[Kind], ...] = KINDS) -> in
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20
     bad = sum(count for (_, end), count in ends.items() if end not in FINE) + (grown > GIBIBYTES)
     document = {
-        **provenance(),
+        **origin,
         "seed": given.seed,
         "cases": given.cases,
         "ends": {name: {end: count for (kind, end), count in sorted(ends.items()) if kind == name} for name in made},
