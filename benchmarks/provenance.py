@@ -23,8 +23,8 @@ def provenance() -> dict[str, Any]:
     measured = Path(ir_quality_plugin.__file__).resolve().parents[1]
     if measured != ROOT:
         raise SystemExit(
-            f"ir_quality_plugin is imported from {measured}; expected {ROOT}, whose commit a result names: install that "
-            f"clone, or set PYTHONPATH={ROOT}"
+            f"ir_quality_plugin is imported from {measured}; expected {ROOT}, whose commit a result names: "
+            f"install that clone, or set PYTHONPATH={ROOT}"
         )
     changed = " with changes" if _git("status", "--porcelain") else ""
     info = Path("/proc/cpuinfo")
