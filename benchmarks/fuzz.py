@@ -96,7 +96,7 @@ def main(given: argparse.Namespace, kinds: tuple[type[Kind], ...] = KINDS) -> in
             ends[name, end] += 1
             if end not in FINE:
                 shutil.copy(path, failures / f"{index}{path.suffix}")
-                (failures / f"{index}.txt").write_text(said)
+                (failures / f"{index}.traceback").write_text(said)
                 print(f"case {index}, {name}: {end}: {said.strip().rpartition(chr(10))[2][:200]}", flush=True)
             made[name].put_back(path)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20

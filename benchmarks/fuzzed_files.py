@@ -199,7 +199,8 @@ class Tables(Kind):
 
 def check_opinions(table: LabelTable) -> None:
     """Every one is a number, and every image has a name that results call it."""
-    if not all(np.isfinite(row.mos) for row in table.rows) or len(table.names()) < len(table.rows):
+    names = table.names()
+    if not all(np.isfinite(row.mos) and names[row.image] for row in table.rows):
         raise AssertionError("an opinion that is no number, or an image without a name")
 
 
