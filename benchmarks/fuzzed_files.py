@@ -232,6 +232,7 @@ class Sets(Kind):
                 (wild / "Data/AllStdDev_release.mat", {"AllStdDev_release": np.ones((1, 9))}),
             ):
                 savemat(path, arrays, do_compression=packed)
+                path.write_bytes(b"MATLAB 5.0 MAT-file".ljust(116) + path.read_bytes()[116:])  # without the time
         self.files = sorted(path for path in self.folder.rglob("*") if path.suffix in (".txt", ".csv", ".mat"))
         self.content = {path: path.read_bytes() for path in self.files}
         yield from self.content.values()
