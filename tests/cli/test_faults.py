@@ -46,6 +46,19 @@ def test_a_full_disk_keeps_the_rows_and_the_same_call_goes_on(size, run, folders
     assert outputs(out) == outputs(expected)
 
 
+def test_a_full_disk_while_a_recipe_is_copied_leaves_no_half_file_that_would_be_kept(run, tmp_path):
+    call = ("recipes", "cp", "smoke/sr_x4_l1", tmp_path)
+    with files_up_to(5_000):
+        code, _, err = run(*call)
+    assert code == 1 and "cannot write" in err and "MiB are free on its disk" in err
+    assert left_over(tmp_path) == []
+    assert run(*call)[0] == 0
+    copied = [path for path in (tmp_path / "recipes").rglob("*") if path.is_file()]
+    assert len(copied) > 20
+    for path in copied:
+        assert path.read_bytes() == (CLONE / path.relative_to(tmp_path)).read_bytes()
+
+
 def test_a_full_disk_while_triplets_and_labels_are_made_costs_nothing(run, tmp_path):
     def calls(out):
         yield "triplets", "--photographs", PHOTOGRAPHS / "val" / "gt", "--out", out, *MAKING
