@@ -100,7 +100,9 @@ def datasets(schema: Mapping[str, Any]) -> str:
     from ir_quality_plugin.data.judged import QualityDataset
     from ir_quality_plugin.integrations.basicsr_datasets import DegradedOnTheFlyDataset
     from ir_quality_plugin.integrations.basicsr_parts import LOADING_KEYS, dataset_keys, registered_types
+    from ir_quality_plugin.integrations.register import register
 
+    register()
     kinds = schema["properties"]["datasets"]["additionalProperties"]["properties"]["type"]
     lines = ["## datasets\n", f"`train`, `val`, and `test` of a scorer, each with a `type`: {names(kinds)}\n"]
     for kind in (QualityDataset, DegradedOnTheFlyDataset):
