@@ -126,6 +126,8 @@ class Session:
         elif name == "pip":
             extras = set(re.findall(r"^(\w+) =$", (ROOT / "setup.cfg").read_text().split("extras_require]")[1], re.M))
             assert set(re.findall(r"\w+", "".join(re.findall(r"\[(.*?)\]", " ".join(rest))))) <= extras
+        elif name == "source":
+            assert rest == [".venv/bin/activate"]  # which `make env` makes
         elif name in ("mkdir", "cp", "mv"):
             subprocess.run(words, check=True)
         else:

@@ -18,6 +18,18 @@ SECTIONS = {
     "val": "ValOptions",
     "logger": "LoggerOptions",
 }
+# What the loader reads of each dataset.
+LOADING = {
+    "name": "What results call it.",
+    "batch_size_per_gpu": "Samples that a process sees at once.",
+    "num_worker_per_gpu": "Processes that load images, for each that trains; 0: none.",
+    "dataset_enlarge_ratio": "How often an epoch goes through the images.",
+    "gt_size": "Side of the clean crop in pixels, where the dataset crops.",
+    "pin_memory": "Load into memory that a GPU copies from fast.",
+    "persistent_workers": "Keep the loading processes over epochs.",
+    "prefetch_mode": "`cpu` or `cuda`: of BasicSR's trainer.",
+    "num_prefetch_queue": "Batches that are prefetched, by BasicSR's trainer.",
+}
 KEPT_SHORT = 60
 MISSING = object()
 
@@ -87,13 +99,21 @@ def datasets(schema: Mapping[str, Any]) -> str:
     """The datasets: they take one mapping, which the docstrings of ours describe."""
     from ir_quality_plugin.data.judged import QualityDataset
     from ir_quality_plugin.integrations.basicsr_datasets import DegradedOnTheFlyDataset
+    from ir_quality_plugin.integrations.basicsr_parts import LOADING_KEYS, dataset_keys, registered_types
+    from ir_quality_plugin.integrations.register import register
 
+    register()
     kinds = schema["properties"]["datasets"]["additionalProperties"]["properties"]["type"]
     lines = ["## datasets\n", f"`train`, `val`, and `test` of a scorer, each with a `type`: {names(kinds)}\n"]
     for kind in (QualityDataset, DegradedOnTheFlyDataset):
         summary = inspect.getdoc(kind).partition("Args:")[0].strip()
         lines += [f"### {kind.__name__}\n", summary + "\n", _sentence(described(kind)["opt"]) + "\n"]
-    return "\n".join(lines)
+    lines += ["### What each reads\n", "| type | keys |", "|---|---|"]
+    read = {name: dataset_keys(kind) - LOADING_KEYS for name, kind in registered_types()["datasets"].items()}
+    lines += [f"| {name} | {', '.join(f'`{key}`' for key in sorted(keys))} |" for name, keys in sorted(read.items())]
+    lines += ["\nAnd, of any type:\n", "| key | |", "|---|---|"]
+    lines += [f"| `{key}` | {text} |" for key, text in LOADING.items()]
+    return "\n".join(lines) + "\n"
 
 
 def names(entry: Mapping[str, Any]) -> str:

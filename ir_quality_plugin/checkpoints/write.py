@@ -21,6 +21,9 @@ from .read import DIGEST, digest
 # No space, no quota, and a file that is larger than it may be.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
+# What a disk answers that has no such thing as syncing a folder.
+NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.ENOSYS)
+
 # What torch.save says of a file that took no more.
 TORN = ("inline_container", "iostream error")
 
@@ -78,6 +81,12 @@ def whole(path: str | Path) -> Iterator[Path]:
             unfinished.unlink(missing_ok=True)
     except OSError as error:
         raise unwritten(path, error) from error
+    try:
+        sync(path.parent)
+    except OSError as error:
+        raise CheckpointError(
+            f"{path} is written, and may be gone after a loss of power ({why(path, error)}); check the disk"
+        ) from error
 
 
 def unwritten(path: Path, error: Exception) -> CheckpointError:
@@ -104,10 +113,13 @@ def why(path: Path, error: Exception) -> str:
 
 
 def sync(path: Path) -> None:
-    """Wait until a file, or a folder's entries, are on the disk."""
+    """Wait until a file, or a folder's entries, are on the disk; some network drives cannot say so of a folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if not (path.is_dir() and error.errno in NO_SYNC):
+            raise
     finally:
         os.close(descriptor)
 

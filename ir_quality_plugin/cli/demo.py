@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..data.lock import locked
 from ..errors import UsageError
 from .extras import require
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+LOCK = ".irq.lock"
 TILE_PX = 192
 PLAIN, WITH_TERM = "L1", "L1 + CKDN term"
 ENLARGED = ("bicubic", PLAIN, WITH_TERM)
@@ -47,11 +49,12 @@ def demo(
     """
     began = time.perf_counter()
     require("basicsr", "skimage", "pyiqa")
-    if out.exists() and not (out / "photographs").is_dir() and any(out.iterdir()):
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out}: it is a file; expected a folder")
+    if out.is_dir() and not (out / "photographs").is_dir() and {path.name for path in out.iterdir()} - {LOCK}:
         raise UsageError(f"--out {out}: the folder holds other things; expected a new one, or one of an earlier demo")
-    out.mkdir(parents=True, exist_ok=True)
-    cut_photographs(out / "photographs")
-    with contextlib.chdir(out):
+    with locked(out.absolute() / LOCK, f"--out {out}"), contextlib.chdir(out):
+        cut_photographs(Path("photographs"))
         seconds = {name: train(recipe, iterations) for name, recipe in ((PLAIN, "l1"), (WITH_TERM, "l1_ckdn"))}
         scores, pictures = evaluate()
         page = write(scores, pictures, seconds, time.perf_counter() - began)

@@ -33,7 +33,7 @@ def shipped() -> dict[str, Path]:
 @app.command("ls", epilog="Example: irq recipes ls --json")
 def ls(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
     """List the recipes of the package, with the first line of each."""
-    titles = {name: path.read_text().splitlines()[0].strip("# ;.") for name, path in shipped().items()}
+    titles = {name: path.read_text(encoding="utf-8").splitlines()[0].strip("# ;.") for name, path in shipped().items()}
     if as_json:
         typer.echo(json.dumps(titles, indent=1))
         return
@@ -65,15 +65,17 @@ def cp(
     source = known[name]
     wanted = [source, SHIPPED / "schema.json"]
     for named in ("smoke/photographs", "compact"):
-        if f"recipes/{named}" in source.read_text():
+        if f"recipes/{named}" in source.read_text(encoding="utf-8"):
             wanted += sorted(path for path in (SHIPPED / named).rglob("*") if path.is_file() and path.suffix != ".pyc")
     copies = [(path, folder / "recipes" / path.relative_to(SHIPPED)) for path in wanted]
     if copies[0][1].exists():
         raise UsageError(f"{copies[0][1]} is there already; expected no such file: rename or remove it")
-    for path, copy in copies:
-        copy.parent.mkdir(parents=True, exist_ok=True)
+    from ..checkpoints.write import whole
+
+    for path, copy in reversed(copies):  # the recipe last: while it is not there, the same call goes on
         if not copy.exists():
-            shutil.copyfile(path, copy)
+            with whole(copy) as unfinished:
+                shutil.copyfile(path, unfinished)
     typer.echo(f"{copies[0][1]}: run it in {folder} with irq train -opt recipes/{source.relative_to(SHIPPED)}")
 
 
@@ -130,4 +132,4 @@ def schema(
         typer.echo(text, nl=False)
         return
     with whole(out) as path:
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")

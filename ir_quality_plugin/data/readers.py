@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import UsageError, nearest
 from .csv_file import read_entries, read_lines
 from .labels import LabelTable, Row, Triplet, checked
-from .mat_file import read_arrays
+from .mat_file import read_numbers, read_texts
 
 
 def read_labels(layout: str, root: str | Path) -> LabelTable:
@@ -64,8 +64,8 @@ def _parts(text: str, between: str | None, count: int, where: str) -> list[str]:
     return parts
 
 
-def _same_length(where: Path, **arrays: Any) -> None:
-    lengths = {name: len(array) for name, array in arrays.items()}
+def _same_length(where: Path, **lists: Sequence[Any]) -> None:
+    lengths = {name: len(values) for name, values in lists.items()}
     if len(set(lengths.values())) > 1:
         raise UsageError(f"{where}: the lists differ in length: {lengths}; expected the files of one release")
 
@@ -94,14 +94,14 @@ def read_kadid10k(root: Path) -> LabelTable:
 
     def rows() -> Iterator[Row]:
         for entry in read_entries(_found(root, "dmos.csv"), ("dist_img", "ref_img", "dmos", "var")):
-            name = Path(entry["dist_img"]).stem
+            kind = _parts(Path(entry["dist_img"]).stem, "_", 3, "dmos.csv")[1]
             yield Row(
                 images / entry["dist_img"],
                 _number(entry["dmos"], "dmos.csv"),
                 Path(entry["ref_img"]).stem,
                 images / entry["ref_img"],
                 mos_std=abs(_number(entry["var"], "dmos.csv")) ** 0.5,
-                distortion=name.split("_")[1],
+                distortion=kind,
             )
 
     return checked("KADID-10k", rows(), (1.0, 5.0), True, "Lin et al., QoMEX 2019", 10125, [images])
@@ -136,22 +136,18 @@ def read_live(root: Path) -> LabelTable:
 
     Realigned scores leave the nominal 0 to 100 slightly; so does their quality.
     """
-    scores = read_arrays(_found(root, "dmos_realigned.mat", "dmos.mat"), "dmos_new", "dmos", "orgs")
+    scores = read_numbers(_found(root, "dmos_realigned.mat", "dmos.mat"), "dmos_new", "dmos", "orgs")
     values = scores.get("dmos_new", scores.get("dmos"))
     if values is None or "orgs" not in scores:
         raise UsageError(f"{root}: dmos.mat has no 'dmos' or no 'orgs'; expected LIVE release 2")
-    references = read_arrays(_found(root, "refnames_all.mat"), "refnames_all")["refnames_all"].ravel()
-    originals = scores["orgs"].ravel()
+    references = read_texts(_found(root, "refnames_all.mat"), "refnames_all")
     places = [(kind, number) for kind, count in LIVE_PARTS for number in range(1, count + 1)]
-    _same_length(root, images=places, scores=values.ravel(), originals=originals, references=references)
+    _same_length(root, images=places, scores=values, originals=scores["orgs"], references=references)
 
     def rows() -> Iterator[Row]:
-        for (kind, number), score, original, reference in zip(
-            places, values.ravel().tolist(), originals, references, strict=True
-        ):
+        for (kind, number), score, original, name in zip(places, values, scores["orgs"], references, strict=True):
             if original:
                 continue
-            name = str(reference.item() if hasattr(reference, "item") else reference[0])
             image = root / kind / f"img{number}.bmp"
             yield Row(image, _number(score, "dmos.mat"), Path(name).stem, root / "refimgs" / name, distortion=kind)
 
@@ -219,15 +215,16 @@ def read_koniq10k(root: Path) -> LabelTable:
 def read_live_challenge(root: Path) -> LabelTable:
     """LIVE in the Wild: `Images`, `Data/All..._release.mat`; the first 7, shown for practice, are left out."""
     data, images = _found(root, "Data"), _found(root, "Images")
-    names = read_arrays(_found(data, "AllImages_release.mat"), "AllImages_release")["AllImages_release"].ravel()
-    scores = read_arrays(_found(data, "AllMOS_release.mat"), "AllMOS_release")["AllMOS_release"].ravel()
-    spreads = read_arrays(_found(data, "AllStdDev_release.mat"), "AllStdDev_release")["AllStdDev_release"].ravel()
+    names = read_texts(_found(data, "AllImages_release.mat"), "AllImages_release")
+    scores, spreads = (
+        read_numbers(_found(data, f"{name}.mat"), name)[name] for name in ("AllMOS_release", "AllStdDev_release")
+    )
     _same_length(data, images=names, scores=scores, spreads=spreads)
 
     def rows() -> Iterator[Row]:
-        for name, score, spread in list(zip(names, scores.tolist(), spreads.tolist(), strict=True))[7:]:
-            file = str(name.item() if hasattr(name, "item") else name[0])
-            yield Row(images / file, _number(score, "AllMOS_release.mat"), Path(file).stem, mos_std=float(spread))
+        for name, score, spread in list(zip(names, scores, spreads, strict=True))[7:]:
+            mos, mos_std = _number(score, "AllMOS_release.mat"), _number(spread, "AllStdDev_release.mat")
+            yield Row(images / name, mos, Path(name).stem, mos_std=mos_std)
 
     return checked("LIVE Challenge", rows(), (0.0, 100.0), True, "Ghadiyaram and Bovik, TIP 2016", 1162, [images])
 

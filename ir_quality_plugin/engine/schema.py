@@ -27,24 +27,35 @@ def schema() -> dict[str, Any]:
     document["title"] = "ir_quality_plugin option file"
     tables = parts_of.registered_types()
     networks, losses = _choice(tables["networks"]), _choice(tables["losses"])
-    top, train, val = document["properties"], sections["TrainOptions"]["properties"], sections["ValOptions"]
-    for name in ("network_g", "network_d", "network_t"):
-        top[name] = networks
-    top["network_g"] = {"anyOf": networks["anyOf"][:-1]}  # the one that must be there
-    top["model_type"] = {"enum": sorted([*tables["models"], MODEL])}
-    top["datasets"] = {
-        "type": "object",
-        "propertyNames": {"pattern": FOLDER},
-        "additionalProperties": _typed_by_name(tables["datasets"]),
-    }
-    for name in ("pixel_opt", "perceptual_opt", "gan_opt", "ldl_opt"):
-        train[name] = losses
+    top = document["properties"]
+    train, val = sections["TrainOptions"]["properties"], sections["ValOptions"]["properties"]
     ours = _choice(LOSSES)
-    train["quality_opt"] = {"anyOf": [ours, {"type": "array", "items": ours}, {"type": "null"}]}
-    train["opinion_opt"] = _choice(OPINION_LOSSES, leave_out={"network", "teacher"})
     metrics = _choice(tables["metrics"], leave_out={"img", "img2"})
-    val["properties"]["metrics"] = {"type": ["object", "null"], "additionalProperties": metrics}
+    top |= _described(
+        top,
+        network_g={"anyOf": networks["anyOf"][:-1]},  # the one that must be there
+        network_d=networks,
+        network_t=networks,
+        model_type={"enum": sorted([*tables["models"], MODEL])},
+        datasets={
+            "type": "object",
+            "propertyNames": {"pattern": FOLDER},
+            "additionalProperties": _typed_by_name(tables["datasets"]),
+        },
+    )
+    train |= _described(
+        train,
+        **dict.fromkeys(("pixel_opt", "perceptual_opt", "gan_opt", "ldl_opt"), losses),
+        quality_opt={"anyOf": [ours, {"type": "array", "items": ours}, {"type": "null"}]},
+        opinion_opt=_choice(OPINION_LOSSES, leave_out={"network", "teacher"}),
+    )
+    val |= _described(val, metrics={"type": ["object", "null"], "additionalProperties": metrics})
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **document}
+
+
+def _described(entries: Mapping[str, Any], **values: Mapping[str, Any]) -> dict[str, Any]:
+    """What keys take, with what the option types say of them."""
+    return {key: {"description": entries[key]["description"], **value} for key, value in values.items()}
 
 
 def _typed_by_name(kinds: Mapping[str, Any]) -> dict[str, Any]:

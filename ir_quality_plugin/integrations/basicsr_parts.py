@@ -151,17 +151,22 @@ def check_dataset_keys(options: Mapping[str, Any], where: str) -> None:
         UsageError: names the nearest key that is read.
     """
     kind = registered(registry.DATASET_REGISTRY, options.get("type"), f"{where}.type")
-    owners = [owner for owner in kind.__mro__ if owner.__module__.split(".")[0] in ("basicsr", "ir_quality_plugin")]
-    if kind not in owners:
-        return  # somebody's own may read keys wherever it likes
-    source = "".join(inspect.getsource(owner) for owner in owners)
-    read = set(re.findall(r"""opt(?:\[|\.get\(|\.pop\()\s*['"](\w+)['"]""", source))
-    read |= set(re.findall(r"""['"](\w+)['"] (?:not )?in (?:self\.)?opt\b""", source))
+    read = dataset_keys(kind)
     for key in options:
         if read and key not in read | LOADING_KEYS:
             raise UsageError(
                 f"{where}: {kind.__name__} has no option {key!r}; {nearest(str(key), read | LOADING_KEYS)}"
             )
+
+
+def dataset_keys(kind: type) -> set[str]:
+    """The keys that a dataset of BasicSR's or ours reads; none of somebody's own, which may read them anywhere."""
+    owners = [owner for owner in kind.__mro__ if owner.__module__.split(".")[0] in ("basicsr", "ir_quality_plugin")]
+    if kind not in owners:
+        return set()
+    source = "".join(inspect.getsource(owner) for owner in owners)
+    read = set(re.findall(r"""opt(?:\[|\.get\(|\.pop\()\s*['"](\w+)['"]""", source))
+    return read | set(re.findall(r"""['"](\w+)['"] (?:not )?in (?:self\.)?opt\b""", source))
 
 
 def read_network(path: str, param_key: str | None) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from ..checkpoints.write import whole, why
 from ..data.labels import Triplet
+from ..data.lock import locked
 from ..data.workers import spread_work
 from ..errors import CheckpointError, ImageError, UsageError
 from ..metrics.consensus import check_weights, consensus, family_weights
@@ -67,7 +68,8 @@ def label(
         Counts, and why images have no label.
 
     Raises:
-        UsageError: a name that does not end in .csv, a metric or weight that is impossible, or a wrong teacher.
+        UsageError: a name that does not end in .csv, a metric or weight that is impossible, a wrong teacher, or another
+            run at work on the same table.
         CheckpointError: the teacher's weights, or a folder that cannot be written to.
         ImageError: no image could be judged at all.
     """
@@ -75,10 +77,22 @@ def label(
         raise UsageError(f"--out {out}: expected a name that ends in .csv")
     judges = Judges(metrics, teacher)
     balance = _balance(judges, weights)
+    with locked(out.with_name(f".{out.name}.lock"), f"--out {out}"):
+        return _label(triplets, out, judges, (tuple(metrics), teacher), balance, workers)
+
+
+def _label(
+    triplets: Sequence[Triplet],
+    out: Path,
+    judges: Judges,
+    made_from: tuple[tuple[str, ...], SavedNetwork | None],
+    balance: dict[str, float],
+    workers: int,
+) -> Labelled:
     log = ScoreLog(out.with_suffix(".scores.jsonl"))
     pairs, failures = _digests(triplets)
     work = _missing(triplets, pairs, log, judges.identities)
-    reasons = _judge_all(work, log, judges.identities, (tuple(metrics), teacher), workers)
+    reasons = _judge_all(work, log, judges.identities, made_from, workers)
     rows = []
     for triplet, pair in zip(triplets, pairs, strict=True):
         if pair is None:

@@ -21,12 +21,14 @@ from tqdm import tqdm
 from ..checkpoints.read import read_weights
 from ..checkpoints.write import whole, why
 from ..data.images import read_image
+from ..data.lock import locked
 from ..data.restorers import RESTORERS, to_8_bits
 from ..data.triplets import Making, content_of, crop, degraded_input, plan, restorations
 from ..data.workers import spread_work
 from ..errors import CheckpointError, ImageError, UsageError
 from .saved_networks import SavedNetwork
 
+MADE, LOCK = "made.json", ".irq.lock"
 FOLDERS = ("reference", "degraded", "restored")
 UNFINISHED = ".*.unfinished"
 COLUMNS = ("image", "reference", "degraded", "content", "distortion")
@@ -68,10 +70,19 @@ def make_triplets(
         Counts, and why photographs were left out.
 
     Raises:
-        UsageError: a folder that holds other things, a network that fits none of the scales.
+        UsageError: a folder that holds other things, or in which another run is at work; a network that fits none of
+            the scales.
         CheckpointError: weights that do not fit, or a folder that cannot be written to.
         ImageError: not one photograph could be used.
     """
+    _refuse_other_things(out)  # before a lock is laid into it
+    with locked(out / LOCK, f"--out {out}"):
+        return _make(photographs, out, making, networks, workers)
+
+
+def _make(
+    photographs: Sequence[Path], out: Path, making: Making, networks: Sequence[SavedNetwork], workers: int
+) -> Made:
     named = {_name_of(network): network for network in networks}
     if len(named) < len(networks):
         raise UsageError("two networks have one name; expected files of different names: rename one")
@@ -119,21 +130,26 @@ def _scale_of(network: SavedNetwork, making: Making) -> int:
     )
 
 
+def _refuse_other_things(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out}: it is a file; expected a folder")
+    ours = {out / LOCK, *out.glob(UNFINISHED)}
+    if out.is_dir() and not (out / MADE).is_file() and set(out.iterdir()) - ours:
+        raise UsageError(f"--out {out}: it holds other things; expected a new folder, or one of an earlier run")
+
+
 def _begin_folder(out: Path, making: Making, networks: Mapping[str, SavedNetwork]) -> None:
-    """Refuse a folder of other things; remove what a killed run left half-written."""
-    made = out / "made.json"
+    """Refuse a folder that was made in another way; remove what a killed run left half-written."""
+    made = out / MADE
     identities = {
         name: [read_weights(network.weights).sha256, dict(network.architecture)] for name, network in networks.items()
     }
     how = json.dumps({**dataclasses.asdict(making), "networks": identities}, indent=1, default=str) + "\n"
-    if made.is_file():
-        if made.read_text(encoding="utf-8") != how:
-            raise UsageError(
-                f"--out {out}: its triplets were made with other options (made.json); expected the same ones to go on, "
-                "or a new folder"
-            )
-    elif out.exists() and (not out.is_dir() or set(out.iterdir()) - set(out.glob(UNFINISHED))):
-        raise UsageError(f"--out {out}: it holds other things; expected a new folder, or one of an earlier run")
+    if made.is_file() and made.read_text(encoding="utf-8") != how:
+        raise UsageError(
+            f"--out {out}: its triplets were made with other options (made.json); expected the same ones to go on, or "
+            "a new folder"
+        )
     with whole(made) as unfinished:  # before anything else: a folder of ours has it
         unfinished.write_text(how, encoding="utf-8")
     try:

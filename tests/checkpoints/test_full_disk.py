@@ -1,6 +1,9 @@
-"""Files on a disk that takes no more: the former one stays, the error says what is free."""
+"""Files on a disk that takes no more, or loses power: the former one stays, or the new one is whole."""
 
 import dataclasses
+import errno
+import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -43,3 +46,45 @@ def test_the_former_file_stays_and_the_error_says_what_is_free(name, size, tmp_p
     assert "MiB are free on its disk" in text and "what stood there before is untouched" in text
     assert "\n" not in text and "enforce fail" not in text
     assert (path.read_bytes(), left_over(tmp_path)) == (b"former", [])
+
+
+@pytest.fixture
+def on_the_disk(monkeypatch):
+    """What is brought to the disk and what gets its name, in order; `refused` has the folder's errors."""
+    events, refused = [], []
+    sync, replace = os.fsync, Path.replace
+
+    def synced(descriptor):
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+        events.append(("synced", path))
+        if refused and os.path.isdir(path):
+            raise OSError(refused[0], os.strerror(refused[0]))
+        sync(descriptor)
+
+    def named(self, target):
+        events.append(("named", str(self)))
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", named)
+    return events, refused
+
+
+def test_a_file_gets_its_name_once_its_content_is_on_the_disk_and_its_folder_follows(on_the_disk, tmp_path):
+    write_json(tmp_path / "summary.json", [1])
+    (first, unfinished), (second, renamed), last = on_the_disk[0]
+    assert (first, second) == ("synced", "named") and unfinished == renamed
+    assert last == ("synced", str(tmp_path))
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
+def test_a_network_drive_that_syncs_no_folders_is_written_to(number, on_the_disk, tmp_path):
+    on_the_disk[1].append(number)
+    write_json(tmp_path / "summary.json", [1])
+    assert (tmp_path / "summary.json").read_text() == "[\n 1\n]\n"
+
+
+def test_a_disk_that_fails_behind_the_file_is_said(on_the_disk, tmp_path):
+    on_the_disk[1].append(errno.EIO)
+    with pytest.raises(CheckpointError, match=r"summary\.json is written, and may be gone .*Input/output error"):
+        write_json(tmp_path / "summary.json", [1])

@@ -13,6 +13,8 @@ from evaluation_folders import arguments, command, write_folders
 from full_disk import files_up_to, left_over
 from PIL import Image
 
+from ir_quality_plugin.data.lock import locked
+
 CLONE = Path(__file__).parents[2]
 PHOTOGRAPHS = CLONE / "recipes" / "smoke" / "photographs"
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -42,6 +44,19 @@ def test_a_full_disk_keeps_the_rows_and_the_same_call_goes_on(size, run, folders
     assert "report.html" not in outputs(out)
     assert run("evaluate", *arguments(folders, out))[0] == 0
     assert outputs(out) == outputs(expected)
+
+
+def test_a_full_disk_while_a_recipe_is_copied_leaves_no_half_file_that_would_be_kept(run, tmp_path):
+    call = ("recipes", "cp", "smoke/sr_x4_l1", tmp_path)
+    with files_up_to(5_000):
+        code, _, err = run(*call)
+    assert code == 1 and "cannot write" in err and "MiB are free on its disk" in err
+    assert left_over(tmp_path) == []
+    assert run(*call)[0] == 0
+    copied = [path for path in (tmp_path / "recipes").rglob("*") if path.is_file()]
+    assert len(copied) > 20
+    for path in copied:
+        assert path.read_bytes() == (CLONE / path.relative_to(tmp_path)).read_bytes()
 
 
 def test_a_full_disk_while_triplets_and_labels_are_made_costs_nothing(run, tmp_path):
@@ -133,6 +148,30 @@ def test_folders_and_files_of_odd_names_are_evaluated_like_any(run, tmp_path):
     scores = [sorted(row[-1] for row in rows_of(out / "scores.csv")) for out in (odd / "o ut", tmp_path / "expected")]
     assert scores[0] == scores[1]
     assert {row[0] for row in rows_of(odd / "o ut" / "scores.csv")} == set(NAMES)
+
+
+def test_a_second_run_that_makes_or_labels_in_a_place_at_work_is_refused(run, tmp_path):
+    """And touches nothing of the first one's, whose files are half-written at that moment."""
+    made, other = tmp_path / "made", tmp_path / "demo"
+    triplets = ("triplets", "--photographs", PHOTOGRAPHS / "val" / "gt", "--out", made, *MAKING)
+    assert run(*triplets)[0] == 0
+    label = ("label", "--metric", "gmsd", "--workers", 1, "--table", made / "table.csv", "--out", made / "labels.csv")
+    (other / "photographs").mkdir(parents=True)
+    (other / "photographs" / "of the first one.png").touch()
+    (made / "restored" / ".half.png.unfinished").touch()
+    demo = ("demo", "--out", other)
+    calls = {made / ".irq.lock": triplets, made / ".labels.csv.lock": label, other / ".irq.lock": demo}
+
+    def there():
+        return {path for path in tmp_path.rglob("*") if path.suffix != ".lock"}
+
+    before = there()
+    for lock, call in calls.items():
+        with locked(lock, "the first one"):
+            code, _, err = run(*call)
+        assert code == 2 and "another run is writing there" in err
+    assert there() == before
+    assert run(*triplets)[0] == run(*label)[0] == 0
 
 
 def rows_of(path):

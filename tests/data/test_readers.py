@@ -287,3 +287,25 @@ def test_a_split_depends_on_seed_and_contents_alone():
         len(before - {row.content for row in part.rows}) for before, part in zip(parts, larger.split(3), strict=True)
     ]
     assert sum(moved) <= 2  # a further content shifts the boundaries between parts, and nothing else
+
+
+ODD_CELLS = ["", "-1", "nan", "1e400", "../../x.png", "I01.png", "_", "a_b_c_d", "a\0b", '"', ",", "画像.bmp"]
+
+
+@pytest.mark.parametrize("layout", ["pipal", "kadid10k", "tid2013", "csiq", "koniq10k"])
+def test_an_odd_cell_anywhere_is_an_error_of_ours_or_a_table(layout, tmp_path):
+    MAKERS[layout](tmp_path)
+    path = next(path for path in sorted(tmp_path.rglob("*")) if path.suffix in (".txt", ".csv"))
+    between = " " if layout == "tid2013" else ","
+    lines = path.read_text().splitlines()
+    refused = 0
+    for row, column in ((row, column) for row, line in enumerate(lines) for column in range(line.count(between) + 1)):
+        for odd in ODD_CELLS:
+            cells = lines[row].split(between)
+            cells[column] = odd
+            path.write_text("\n".join([*lines[:row], between.join(cells), *lines[row + 1 :]]))
+            try:
+                read_labels(layout, tmp_path)
+            except irq.UsageError:
+                refused += 1
+    assert refused > len(ODD_CELLS)

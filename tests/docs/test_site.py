@@ -65,6 +65,21 @@ def test_every_option_of_a_file_is_in_the_reference(generated):
     assert {name for name in types if f"### {name}\n" not in page} == set()
 
 
+def test_every_key_of_a_section_has_a_meaning(generated):
+    """Where it is read, and in the schema, by which editors show it."""
+    page = generated["reference/options.md"].split("## train.quality_opt")[0]
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert len(rows) > 80
+    assert [row for row in rows if row.endswith("|  |")] == []
+
+
+def test_every_key_that_a_dataset_reads_is_in_the_reference(generated):
+    section = generated["reference/options.md"].split("\n## datasets\n")[1].split("\n## ")[0]
+    assert re.search(r"^\| PairedImageDataset \| .*`dataroot_gt`, `dataroot_lq`.*`io_backend`", section, re.MULTILINE)
+    assert re.search(r"^\| QualityDataset \| .*`dataroot`.*`layout`.*`split`", section, re.MULTILINE)
+    assert "| `batch_size_per_gpu` |" in section
+
+
 def test_our_own_options_are_explained(generated):
     page = generated["reference/options.md"]
     for kind in ("QualityLoss", "ConditionalDistillationLoss", "calculate_quality", "CKDN"):

@@ -201,6 +201,27 @@ def test_a_full_disk_while_saving_leaves_the_last_state_and_the_run_ends_the_sam
     assert_same_runs(tmp_path / "whole", tmp_path / "full")
 
 
+def test_a_state_gets_its_name_once_all_of_it_and_the_log_are_on_the_disk(tmp_path, monkeypatch):
+    events, sync, rename = [], os.fsync, Path.rename
+
+    def synced(descriptor):
+        events.append(("synced", os.readlink(f"/proc/self/fd/{descriptor}")))
+        sync(descriptor)
+
+    def named(self, target):
+        events.append(("named", str(target)))
+        return rename(self, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "rename", named)
+    folder, _ = train(tmp_path)
+    state = folder / "training_states" / "6"
+    place = events.index(("named", str(state)))
+    files = {str(state.with_suffix(".unfinished") / path.name) for path in state.iterdir()}
+    assert {("synced", path) for path in (*files, str(folder / "log.jsonl"))} <= set(events[:place])
+    assert ("synced", str(state.parent)) in events[place:]
+
+
 @pytest.mark.parametrize(
     ("file", "damage"),
     [

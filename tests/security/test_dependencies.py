@@ -17,7 +17,6 @@ LEAST = {
     "pyyaml": ("6", "CVE-2020-14343 and before: code by a tag"),
     "jinja2": ("3.1.6", "CVE-2025-27516 and before: out of the sandbox, which is not used"),
     "filelock": ("3.20.3", "CVE-2025-68146 and CVE-2026-22701: a link in the place of the lock is emptied"),
-    "scipy": ("1.15", "none known"),
 }
 
 

@@ -176,15 +176,15 @@ def test_label_tables_and_votes_execute_nothing(hostile):
 def test_a_matlab_file_is_read_as_numbers(hostile, tmp_path):
     from scipy.io import savemat
 
-    from ir_quality_plugin.data.mat_file import MOST_VALUES, read_arrays
+    from ir_quality_plugin.data.mat_file import MOST_VALUES, read_numbers
 
     with pytest.raises(UsageError):
-        read_arrays(hostile, "dmos")
+        read_numbers(hostile, "dmos")
     savemat(tmp_path / "bomb.mat", {"dmos": np.zeros(MOST_VALUES + 1), "other": np.zeros(9)}, do_compression=True)
     with pytest.raises(UsageError, match=r"has 1,000,001 values of dmos"):
-        read_arrays(tmp_path / "bomb.mat", "dmos")
+        read_numbers(tmp_path / "bomb.mat", "dmos")
     with pytest.raises(UsageError, match="has none of mos"):
-        read_arrays(tmp_path / "bomb.mat", "mos")
+        read_numbers(tmp_path / "bomb.mat", "mos")
 
 
 def test_an_image_is_not_unpickled(hostile):
