@@ -84,9 +84,20 @@ def _rows(result: dict[str, Any]) -> list[str]:
                     f"this is {share:.0%} of that."
                 )
         lines.append(_line(cells))
+    lines += ["", _differences(result)]
     if short:
         lines += ["", 'Short of what was asked (why: [decisions](../../docs/decisions.md), "What speed is left"):', ""]
     return [*lines, *short]
+
+
+def _differences(result: dict[str, Any]) -> str:
+    """How far both sides are from each other: of rows that do not compute the same, no time says anything."""
+    found = []
+    for row in result["rows"].values():
+        largest = f" (values up to {row['largest_value_fp32']:.2g})" if "largest_value_fp32" in row else ""
+        found.append(f"{row['name']}: {row['largest_difference_fp32']:.1e}{largest}")
+    what = "Scores, and the gradient at the pixels for the loss, differ from the peer's in fp32"
+    return f"{what} by at most (asked: 1e-5): {'; '.join(found)}."
 
 
 def _time(taken: dict[str, float]) -> str:

@@ -12,6 +12,7 @@ def result(device="cpu"):
         "expected": {"fp32": 2.0, "bf16": 7.0},
         "expected_memory": {"fp32": 0.4, "bf16": 0.25},
         "largest_difference_fp32": 1e-7,
+        "largest_value_fp32": 0.8,
         "operations": int(20e9),
         "bytes_fp32": int(10e9),
         "seconds": {"peer fp32": times(1.0), "ours fp32": times(0.4), "ours bf16": times(0.2)},

@@ -32,6 +32,7 @@ def test_a_page_says_what_is_short_of_its_expectation_and_what_the_floor_allows(
     assert "| CKDN score | pyiqa's metric | 1000 ms [900, 1100] | 400 ms [360, 440] | **2.5x** | 2x | 50% |" in page
     assert "CKDN score, bf16: 5.0x of 7x. At the floor it would be 10.0x; this is 50% of that." in page
     assert "CKDN score, fp32" not in page
+    assert "by at most (asked: 1e-5): CKDN score: 1.0e-07 (values up to 0.8)." in page
     assert "50 MB | 0.50x (asked: 0.4x) | 30 MB | 0.30x (asked: 0.25x) |" in page
     assert "| `irq score`, ckdn-s | 3.00 GB | 2.00 GB | 4 |" in page
     assert "| RRDBNet | fp32 | 1000 ms [900, 1100] | 25% |" in page
