@@ -107,7 +107,7 @@ class FoldedConv(nn.Module):
             output = _ONEDNN._convolution_pointwise(features, weight, bias, *place, "none", [], "").add_(residual)
             return output.relu_() if self.relu else output
         residual = residual.contiguous(memory_format=torch.channels_last)
-        then = ("add", 1.0, "relu" if self.relu else None, [], "")
+        then: tuple[Any, ...] = ("add", 1.0, "relu" if self.relu else None, [], "")
         if over:
             return _ONEDNN._convolution_pointwise_.binary(residual, features, weight, bias, *place, *then)
         return _ONEDNN._convolution_pointwise.binary(features, residual, weight, bias, *place, *then)
