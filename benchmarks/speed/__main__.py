@@ -33,7 +33,8 @@ from .growth import GROWTH, growth
 from .large import COMMANDS, COMPACT, large_image, small_image
 from .memory import peak_memory
 from .pictures import draw_bars, draw_growth
-from .rows import METHODS, PRECISIONS, ROWS
+from .precision import PRECISIONS
+from .rows import METHODS, ROWS
 from .steps import STEPS, training_step
 from .table import markdown
 from .unfinished import Unfinished, state_of_sources
@@ -82,8 +83,10 @@ def steps(options: argparse.Namespace) -> Iterator[Step]:
         yield Step("compact", method, lambda method=method: compact_ratio(method, clock))
     for method in METHODS:
         yield Step("agreement", method, lambda method=method: agreement(method, options.photographs, device))
-    for precision in PRECISIONS:
-        yield Step("evaluation", precision, lambda precision=precision: evaluation.ratio(precision, device))
+    for scorer in evaluation.CASES:
+        for precision in PRECISIONS:
+            name = f"{scorer} {precision}"
+            yield Step("evaluation", name, lambda name=name: evaluation.ratio(*name.split(), clock))
     for name in GROWTH:
         yield Step("growth", name, lambda name=name: growth(name, clock))
     for command in COMMANDS:

@@ -14,8 +14,8 @@ from ir_quality_plugin.data.images import list_images, read_image
 from ir_quality_plugin.degradations.pipeline import Degrader, degrade
 from ir_quality_plugin.nn.pixels import mirror_to
 
-from ..evaluation import casting
 from . import peers
+from .precision import casting
 
 COUNT, SIDE_PX, BATCH = 500, 224, 4
 EXPECTED = 0.999

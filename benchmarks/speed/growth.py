@@ -14,7 +14,7 @@ import torch
 
 import ir_quality_plugin as irq
 
-from ..evaluation import write_images
+from ..evaluation import CASES, PROCESSES_OF, write_images
 from .clock import Clock
 from .rows import METHODS, images
 
@@ -87,7 +87,7 @@ def with_processes(clock: Clock) -> dict[str, Any]:
     """Files a second of `irq evaluate` by the number of processes, one thread each."""
     rates = []
     with TemporaryDirectory() as folder:
-        write_images(Path(folder))
+        write_images(Path(folder), CASES[PROCESSES_OF])
         for count in PROCESSES:
             rates.append(_evaluated(Path(folder), count))
     return {"at": list(PROCESSES), "unit": "files a second", "lines": {"ckdn-s, one thread a process": rates}}

@@ -13,7 +13,7 @@ from typing import Any
 
 from ir_quality_plugin.checkpoints.write import whole
 
-from .rows import PRECISIONS
+from .precision import PRECISIONS
 from .table import floor_share, memory_ratio, ratio
 
 README = Path(__file__).parents[2] / "README.md"
@@ -58,8 +58,12 @@ def _compact(result: dict[str, Any]) -> str:
 
 
 def _evaluation(result: dict[str, Any]) -> str:
-    found = [f"{entry['ratio_of_medians']:.2f} ({precision})" for precision, entry in result["evaluation"].items()]
-    return f"`irq evaluate` from disk, beside the raw forward: {', '.join(found)}."
+    found: dict[str, list[str]] = {}
+    for name, entry in result["evaluation"].items():
+        scorer, precision = name.split()
+        found.setdefault(scorer, []).append(f"{entry['ratio']:.2f}x in {precision}")
+    listed = "; ".join(f"{scorer} {' and '.join(ratios)}" for scorer, ratios in found.items())
+    return f"`irq evaluate` from disk runs at so much of the raw forward's speed on images in memory: {listed}."
 
 
 def _agreement(result: dict[str, Any]) -> str:

@@ -12,11 +12,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 import ir_quality_plugin as irq
 
-from ..evaluation import casting
 from . import peers
+from .precision import casting
 
 Call = Callable[[], Tensor]
-PRECISIONS = ("fp32", "bf16")
 METHODS = ("ckdn", "teacheriqa", "cvrkd")
 
 

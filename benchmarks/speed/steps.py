@@ -10,9 +10,9 @@ from torch import nn
 
 import ir_quality_plugin as irq
 
-from ..evaluation import casting
 from .clock import Call, Clock
-from .rows import METHODS, PRECISIONS, images
+from .precision import PRECISIONS, casting
+from .rows import METHODS, images
 
 CROP_PX, SCALE = 128, 4
 # A CPU would take minutes for the GPU's batch.

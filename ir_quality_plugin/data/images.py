@@ -110,7 +110,8 @@ def _decode(path: Path) -> tuple[Image.Image, str | None]:
                     f"cannot read {path}: it holds {frames} frames; expected one; save the frame as a file of its own"
                 )
             image.load()
-            return ImageOps.exif_transpose(image), image.format
+            ImageOps.exif_transpose(image, in_place=True)  # else it would be copied, turned or not
+            return image, image.format
     except ImageError:
         raise
     except STUMBLES as error:
@@ -155,13 +156,15 @@ def _to_rgb(path: Path, image: Image.Image, form: str | None) -> Tensor:
         if image.getchannel("A").getextrema()[0] != 255:
             raise ImageError(f"cannot read {path}: it has transparent pixels; expected opaque ones; flatten it first")
     try:
-        image = image.convert("RGB")
+        image = image if image.mode == "RGB" else image.convert("RGB")
     except ValueError as error:
         raise ImageError(
             f"cannot read {path}: its colours ({image.mode}) have no conversion to RGB; export it as RGB"
         ) from error
-    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
-    return pixels.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
+    # In NumPy, which stays on this thread: torch would wake a team of its own for every thread that reads.
+    pixels = np.asarray(image).transpose(2, 0, 1).astype(np.float32, order="C")
+    pixels /= np.float32(255)
+    return torch.from_numpy(pixels)
 
 
 def _from_deep_grey(path: Path, image: Image.Image, form: str | None) -> Tensor:

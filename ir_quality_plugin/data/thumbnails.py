@@ -5,18 +5,19 @@ from __future__ import annotations
 import base64
 import io
 
-import torch
+import numpy as np
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional
 
 SIDE_PX = 72
 # As many images of a run, the first by name, are listed on its page and have a small picture.
 LISTED_IMAGES = 2000
+# Of WebP, 0 to 6: at 72 px, Pillow's 4 takes twice as long for 3 % fewer bytes.
+EFFORT = 2
 
 
 def thumbnail(image: Tensor, side_px: int = SIDE_PX, quality: int = 60) -> str:
-    """Reduce an image and write it as the source of an <img>.
+    """Reduce an image and write it as the source of an <img>; on the calling thread alone.
 
     Args:
         image: (3,H,W) in [0,1].
@@ -25,9 +26,20 @@ def thumbnail(image: Tensor, side_px: int = SIDE_PX, quality: int = 60) -> str:
     """
     height, width = image.shape[-2:]
     factor = min(side_px / max(height, width), 1)
-    size = max(round(height * factor), 1), max(round(width * factor), 1)
-    small = functional.interpolate(image[None], size=size, mode="area")[0]
-    pixels = (small.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    size = max(round(width * factor), 1), max(round(height * factor), 1)
+    few = _fewer_rows(image.cpu().numpy(), size[1])
+    pixels = (few.clip(0, 1) * 255).round().astype(np.uint8).transpose(1, 2, 0)
+    small = Image.fromarray(np.ascontiguousarray(pixels)).resize(size, Image.Resampling.BOX)
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "webp", quality=quality)
+    small.save(buffer, "webp", quality=quality, method=EFFORT)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _fewer_rows(pixels: np.ndarray, least: int) -> np.ndarray:
+    """Means of as many neighbouring rows as leave `least` of them; rows at the end that are fewer are left out."""
+    channels, height, width = pixels.shape
+    together = height // least
+    if together < 2:
+        return pixels
+    rows = height // together
+    return pixels[:, : rows * together].reshape(channels, rows, together, width).mean(axis=2)

@@ -138,7 +138,7 @@ def _obstacle(metric: Metric, restored: Tensor, read: Read, factor: int) -> str 
 
 
 def _is_grey(image: Tensor) -> bool:
-    return all(bool((image[0] == channel).all()) for channel in image[1:])
+    return all(torch.equal(image[0], channel) for channel in image[1:])  # which stops at the first difference
 
 
 def _size(image: Tensor) -> str:

@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ..data.folders import DEGRADED, RESTORED, Pairing
 from ..data.results_folder import forget, held
 from ..data.score_table import ScoreTable
-from ..data.thumbnails import LISTED_IMAGES, thumbnail
+from ..data.thumbnails import LISTED_IMAGES
 from ..errors import QualityPluginError
 from ..integrations.metric import Metric, build_metrics
 from ..nn.processes import wait_for_everyone
@@ -202,14 +201,12 @@ class Session:
         if not len(mine):
             return
         listed = set(self.plan.pairing.images[:LISTED_IMAGES])
-        work = read_ahead(mine, self.roles, self.workers)
+        work = read_ahead(mine, self.roles, self.workers, listed)
         if self.process == 0:
             work = followed(work, len(mine), say, len(left), self.processes)
         with self.log.writer(self.number, self.process) as rows, torch.inference_mode():
-            for item, read, files in work:
+            for item, read, files, picture in work:
                 judgement = judge(item, read, self.metrics, self.plan.scale, self.plan.tile_px, self.device)
-                restored = read[RESTORED]
-                picture = thumbnail(restored) if item.image in listed and isinstance(restored, Tensor) else ""
                 rows.add(
                     {
                         "image": item.image,

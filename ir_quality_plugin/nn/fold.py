@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from .folded import FoldedConv, Kernel, folded_conv
 from .folded_inception import FoldedInceptionConv
+from .folded_pool import SlidingMax, is_sliding
 from .inception import InceptionConv
+from .memory import keep_freed_maps
 from .resnet import Bottleneck, ResidualPyramid
 
 
@@ -25,16 +27,23 @@ def fold(network: Any) -> Any:
         A network that is called alike, with the same output up to float rounding. It has no state of its own to save,
         and its gradient is not differentiable again.
     """
+    keep_freed_maps()
     # Not as tensors of inference mode, which no later graph could hold.
     with torch.inference_mode(False), torch.no_grad():
         return _fold(network)
 
 
 class FoldedBottleneck(nn.Module):
-    """A `Bottleneck` of three folded convolutions, or four; the sum is inside of the last."""
+    """A `Bottleneck` of three folded convolutions, or four; the sum is inside of the last.
 
-    def __init__(self, block: Bottleneck) -> None:
+    Args:
+        block: that it computes the same as.
+        inside: whether its input comes from a block before it, and goes nowhere else; it may be written over.
+    """
+
+    def __init__(self, block: Bottleneck, inside: bool = False) -> None:
         super().__init__()
+        self.over = inside or not isinstance(block.downsample, nn.Identity)
         self.reduce = folded_conv(block.conv1, block.bn1, relu=True)
         self.mix = folded_conv(block.conv2, block.bn2, relu=True)
         self.expand = folded_conv(block.conv3, block.bn3, relu=True)
@@ -42,7 +51,7 @@ class FoldedBottleneck(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Map (B, in_channels, H, W) to (B, planes * expansion, H/stride, W/stride)."""
-        return self.expand(self.mix(self.reduce(features)), self.downsample(features))
+        return self.expand(self.mix(self.reduce(features)), self.downsample(features), self.over)
 
 
 class FoldedDoubling(nn.Module):
@@ -83,6 +92,9 @@ def _runs(steps: list[nn.Module]) -> Iterator[nn.Module]:
     while place < len(steps):
         step, behind = steps[place], steps[place + 1 : place + 3]
         place += 1
+        if type(step) is Bottleneck:
+            yield FoldedBottleneck(step, inside=place > 1 and type(steps[place - 2]) is Bottleneck)
+            continue
         if type(step) is not nn.Conv2d:
             yield _fold(step)
             continue
@@ -116,11 +128,16 @@ def _doubling(up: nn.ConvTranspose2d) -> nn.Module:
     return FoldedDoubling(up) if plain else up
 
 
+def _pool(pool: nn.MaxPool2d) -> nn.Module:
+    return SlidingMax(pool) if is_sliding(pool) else pool
+
+
 RULES: dict[type, Callable[[Any], nn.Module]] = {
     Bottleneck: FoldedBottleneck,
     InceptionConv: FoldedInceptionConv,
     ResidualPyramid: _pyramid,
     nn.Sequential: lambda steps: nn.Sequential(*_runs(list(steps))),
     nn.Conv2d: _lone,
+    nn.MaxPool2d: _pool,
     nn.ConvTranspose2d: _doubling,
 }

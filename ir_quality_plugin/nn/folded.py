@@ -17,7 +17,8 @@ from torch.nn import functional
 
 # oneDNN's convolution with a ReLU and a sum inside: what torch.compile emits for a CPU.
 _ONEDNN = torch.ops.mkldnn
-_FUSED = hasattr(_ONEDNN, "_convolution_pointwise") and hasattr(_ONEDNN, "_reorder_convolution_weight")
+_OPERATORS = ("_convolution_pointwise", "_convolution_pointwise_", "_reorder_convolution_weight")
+_FUSED = all(hasattr(_ONEDNN, operator) for operator in _OPERATORS)
 # Of an input: above, oneDNN's gradient of a strided convolution is the faster one.
 FEW_CHANNELS = 4
 _PRECISIONS = (torch.float32, torch.bfloat16)
@@ -68,8 +69,14 @@ class FoldedConv(nn.Module):
         self.training = False
         self._laid_out: dict[tuple[torch.dtype, str], tuple[Tensor, Tensor]] = {}
 
-    def forward(self, features: Tensor, residual: Tensor | None = None) -> Tensor:
-        """Map (B,C,H,W), and a residual of the output's shape, to the convolution's output; gradients reach both."""
+    def forward(self, features: Tensor, residual: Tensor | None = None, over: bool = False) -> Tensor:
+        """Map (B,C,H,W), and a residual of the output's shape, to the convolution's output; gradients reach both.
+
+        Args:
+            features: the convolution's input.
+            residual: is added to the convolution.
+            over: whether the output may be written over the residual, which nobody reads again; without a graph it is.
+        """
         dtype = precision(features, self.dtype)
         features = features.to(dtype)
         residual = None if residual is None else residual.to(dtype)
@@ -77,7 +84,7 @@ class FoldedConv(nn.Module):
             return self.plainly(features, residual)
         if torch.is_grad_enabled() and (features.requires_grad or (residual is not None and residual.requires_grad)):
             return _Fused.apply(features, residual, self)
-        return self.run(features, residual)
+        return self.run(features, residual, over)
 
     def plainly(self, features: Tensor, residual: Tensor | None) -> Tensor:
         """Compute with torch's own differentiable operators."""
@@ -86,8 +93,8 @@ class FoldedConv(nn.Module):
         output = output if residual is None else output + residual
         return output.relu() if self.relu else output
 
-    def run(self, features: Tensor, residual: Tensor | None) -> Tensor:
-        """Compute with oneDNN, without a graph."""
+    def run(self, features: Tensor, residual: Tensor | None, over: bool = False) -> Tensor:
+        """Compute with oneDNN, without a graph; over the residual, if that is allowed."""
         features = features.contiguous(memory_format=torch.channels_last)
         weight, bias = self._laid(features.dtype, "forwards", features.shape)
         place = (self.padding, self.stride, (1, 1), self.groups)
@@ -100,8 +107,10 @@ class FoldedConv(nn.Module):
             output = _ONEDNN._convolution_pointwise(features, weight, bias, *place, "none", [], "").add_(residual)
             return output.relu_() if self.relu else output
         residual = residual.contiguous(memory_format=torch.channels_last)
-        then = "relu" if self.relu else None
-        return _ONEDNN._convolution_pointwise.binary(features, residual, weight, bias, *place, "add", 1.0, then, [], "")
+        then: tuple[Any, ...] = ("add", 1.0, "relu" if self.relu else None, [], "")
+        if over:
+            return _ONEDNN._convolution_pointwise_.binary(residual, features, weight, bias, *place, *then)
+        return _ONEDNN._convolution_pointwise.binary(features, residual, weight, bias, *place, *then)
 
     def run_back(self, gradient: Tensor, shape: torch.Size) -> Tensor:
         """The gradient at features of `shape`, from the one at the convolution's output."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .folded import FoldedConv, Kernel, fold_norm, folded_conv
+from .folded_pool import SlidingMax
 from .inception import InceptionConv
 
 # Even and odd channels.
@@ -95,40 +96,6 @@ class FoldedTripleConv(nn.Module):
         for place, half in enumerate(last):
             together[..., place] = half
         return together.flatten(3).permute(0, 3, 1, 2)
-
-
-class SlidingMax(nn.Module):
-    """A 3x3 max-pool of stride 1: maxima of neighbours, along rows and then along columns.
-
-    torch's own also keeps where each maximum was found, in twice the memory of the maps; it stays where a gradient is
-    asked for.
-    """
-
-    def __init__(self, pool: nn.MaxPool2d) -> None:
-        super().__init__()
-        self.pool = pool
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Map (B,C,H,W) to the same shape."""
-        wants_gradient = torch.is_grad_enabled() and features.requires_grad
-        if wants_gradient or features.device.type != "cpu" or min(features.shape[-2:]) < 2:
-            return self.pool(features)
-        found = torch.empty_like(features)
-        for image, largest in zip(features, found, strict=True):
-            along = torch.empty_like(image)
-            _slide(image, along, 2)
-            _slide(along, largest, 1)
-        return found
-
-
-def _slide(values: Tensor, largest: Tensor, axis: int) -> None:
-    """Write the largest of each value and its two neighbours along an axis of at least two."""
-    last = values.shape[axis] - 1
-    pairs = torch.maximum(values.narrow(axis, 0, last), values.narrow(axis, 1, last))
-    inside = largest.narrow(axis, 1, last - 1)
-    torch.maximum(pairs.narrow(axis, 0, last - 1), pairs.narrow(axis, 1, last - 1), out=inside)
-    largest.narrow(axis, 0, 1).copy_(pairs.narrow(axis, 0, 1))
-    largest.narrow(axis, last, 1).copy_(pairs.narrow(axis, last - 1, 1))
 
 
 def _even_first(kernel: Callable[[], Kernel]) -> Kernel:

@@ -17,12 +17,12 @@ def rowwise(score: Callable[..., Tensor], at_once: int, *rows: Tensor) -> Tensor
     the processor's cache; the graph is given finished gradients. A batch of no more than one piece is scored as it is.
 
     Args:
-        score: maps rows to scores (N,), each of its own row alone.
+        score: maps rows to scores (N,), each of its own row alone; without a gradient also to features (N,D).
         at_once: most rows of a piece.
         rows: tensors of N rows each.
 
     Returns:
-        (N,); gradients reach every tensor of rows that takes one, and are not differentiable again.
+        (N,) or (N,D); gradients reach every tensor of rows that takes one, and are not differentiable again.
     """
     if len(rows[0]) <= at_once:
         return score(*rows)

@@ -35,18 +35,32 @@ class CKDNScorer(Scorer):
     def score(self, restored: Tensor, guide: Tensor) -> Tensor:
         """Score (B,3,H,W) against `guide` of the same shape as (B,)."""
         takes_gradient = torch.is_grad_enabled() and (restored.requires_grad or guide.requires_grad)
-        large = restored.shape[-2:].numel() > LARGE_PX and self.protocol == "whole"
-        if large and not takes_gradient and not torch.compiler.is_compiling():
-            return torch.cat([self._judge_large(*pair) for pair in zip(restored[:, None], guide[:, None], strict=True)])
-        images = ((restored, "bicubic"), (guide, "nearest"))
-        prepared = [self._prepare(image, mode) for image, mode in images]
-        return rowwise(self._judge, self.at_once(prepared[0]), *prepared)
+        if takes_gradient or torch.compiler.is_compiling():
+            return rowwise(self._judge, self.at_once(restored), restored, guide)
+        if restored.shape[-2:].numel() > LARGE_PX and self.protocol == "whole":
+            means = [self._mean_of_large(*pair) for pair in zip(restored[:, None], guide[:, None], strict=True)]
+            return self._head(torch.cat(means))
+        return self._head(rowwise(self._mean, self.at_once(restored), restored, guide))
 
     def _judge(self, restored: Tensor, guide: Tensor) -> Tensor:
-        return self.folded(restored, guide).degraded_reference.score
+        network = self.folded
+        return network(self._prepare(restored, "bicubic"), self._prepare(guide, "nearest")).degraded_reference.score
 
-    def _judge_large(self, restored: Tensor, guide: Tensor) -> Tensor:
-        """Score one image (1,3,H,W), its feature maps made square by square: the score of the whole, up to rounding.
+    def _mean(self, restored: Tensor, guide: Tensor) -> Tensor:
+        """The mean (B,D) over the predictor's features, without a graph."""
+        network = self.folded
+        seen = network.quality_encoder(self._prepare(restored, "bicubic"))
+        difference = seen.sub_(network.degradation_encoder(self._prepare(guide, "nearest")))
+        return network.predictor.pool(network.predictor.stage(difference)).flatten(1)
+
+    def _head(self, mean: Tensor) -> Tensor:
+        """Scores from means over features, of all images at once: the head has more weights than a cache holds."""
+        with torch.autocast(mean.device.type, enabled=False):
+            mlp = self.folded.predictor.mlp
+            return mlp(mean.to(mlp[0].weight.dtype)).flatten().sigmoid()
+
+    def _mean_of_large(self, restored: Tensor, guide: Tensor) -> Tensor:
+        """The mean of one image (1,3,H,W), its features made square by square: that of the whole, up to rounding.
 
         A square is seen with all that its features depend on, and the mean over features is taken over all squares.
         """
@@ -64,9 +78,7 @@ class CKDNScorer(Scorer):
             features = network.predictor.stage(difference)[..., kept[0], kept[1]]
             sums.append(features.sum(dim=(2, 3), dtype=torch.float64))
             count += features.shape[-2:].numel()
-        with torch.autocast(restored.device.type, enabled=False):
-            mlp, mean = network.predictor.mlp, torch.stack(sums).sum(dim=0) / count
-            return mlp(mean.to(mlp[0].weight.dtype)).flatten().sigmoid()
+        return torch.stack(sums).sum(dim=0) / count
 
     def _prepare(self, images: Tensor, mode: str) -> Tensor:
         if self.protocol == "released":

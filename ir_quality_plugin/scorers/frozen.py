@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Self
 
 import torch
@@ -29,7 +29,8 @@ class Frozen(nn.Module):
         normalise = Normalise() if normalisation == "imagenet" else nn.Identity()
         # A tuple hides its modules from nn.Module's registration.
         self._frozen = (network.eval().requires_grad_(False), normalise)
-        self._folded: tuple[list[int], Any] | None = None
+        self._folded: tuple[list[Any], Any] | None = None
+        self._stores: list[dict[str, Tensor | None]] | None = None
         self.training = False
 
     @property
@@ -45,10 +46,18 @@ class Frozen(nn.Module):
         """
         if torch.compiler.is_compiling() or self.dtype == torch.float64:
             return self.network
-        versions = [tensor._version for tensor in _tensors(self.network) if not tensor.is_inference()]
-        if self._folded is None or self._folded[0] != versions:
-            self._folded = versions, fold(self.network)
+        state = self._state()
+        if self._folded is None or self._folded[0] != state:
+            self._folded = state, fold(self.network)
         return self._folded[1]
+
+    def _state(self) -> list[Any]:
+        """Which tensors the network holds, and how often each was written to; asked at every call, so it is quick."""
+        if self._stores is None:
+            modules = self.network.modules()
+            self._stores = [store for module in modules for store in (module._parameters, module._buffers) if store]
+        tensors = [tensor for store in self._stores for tensor in store.values() if tensor is not None]
+        return [(id(tensor), None if tensor.is_inference() else tensor._version) for tensor in tensors]
 
     @property
     def normalise(self) -> nn.Module:
@@ -78,9 +87,4 @@ class Frozen(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the folded copy out of copies and files."""
-        return {**self.__dict__, "_folded": None}
-
-
-def _tensors(network: nn.Module) -> Iterator[Tensor]:
-    yield from network.parameters()
-    yield from network.buffers()
+        return {**self.__dict__, "_folded": None, "_stores": None}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks import evaluation
 from benchmarks.speed import growth, readme, steps, table
 from benchmarks.speed.clock import Clock
 from benchmarks.speed.floor import asked_of, least_seconds
@@ -16,6 +17,7 @@ from benchmarks.speed.memory import peak_memory, peak_of_command
 from benchmarks.speed.pictures import draw_bars, draw_growth
 from benchmarks.speed.rows import ROWS
 from benchmarks.speed.unfinished import Unfinished
+from ir_quality_plugin.integrations.metric import build_metrics
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -30,9 +32,14 @@ def test_a_page_says_what_is_short_of_its_expectation_and_what_the_floor_allows(
     assert "| CKDN score | pyiqa's metric | 1000 ms [900, 1100] | 400 ms [360, 440] | **2.5x** | 2x | 50% |" in page
     assert "CKDN score, bf16: 5.0x of 7x. At the floor it would be 10.0x; this is 50% of that." in page
     assert "CKDN score, fp32" not in page
+    assert "by at most (asked: 1e-5): CKDN score: 1.0e-07 (values up to 0.8)." in page
     assert "50 MB | 0.50x (asked: 0.4x) | 30 MB | 0.30x (asked: 0.25x) |" in page
     assert "| `irq score`, ckdn-s | 3.00 GB | 2.00 GB | 4 |" in page
     assert "| RRDBNet | fp32 | 1000 ms [900, 1100] | 25% |" in page
+    assert (
+        "| ckdn, PNG of 480 x 640 px, 512 KB | fp32 | 8 | 950 ms [855, 1045] | 1000 ms [900, 1100] | **0.95x** |"
+        in page
+    )
 
 
 def test_a_page_of_a_part_alone_has_no_more_than_that():
@@ -123,6 +130,31 @@ def test_references_that_are_forgotten_cost_more_than_those_seen_before(monkeypa
     found = growth.with_references(CPU)
     new, seen = found["lines"].values()
     assert new[0] > seen[0] > 0
+
+
+def test_an_evaluation_is_compared_with_the_forward_of_the_same_scorer_on_the_same_files(tmp_path, monkeypatch):
+    case = evaluation.Case("ckdn-s", 2, (64, 96))
+    evaluation.write_images(tmp_path, case)
+    plan, device = evaluation.plan_of(tmp_path, case), torch.device("cpu")
+    (metric,) = build_metrics(plan.scorers, (), device).values()
+    seen = []
+    score = metric.scorer.score
+    monkeypatch.setattr(metric.scorer, "score", lambda *given: seen.append(given) or score(*given))
+    evaluation.raw_forward(metric, plan, "fp32", device)()
+    evaluation.scoring(metric, plan, tmp_path / "out", "fp32", device)()
+    assert len(seen) == 2 * case.images * evaluation.METHODS
+    for raw, whole in zip(seen[:4], seen[4:], strict=True):
+        assert all(torch.equal(one, other) for one, other in zip(raw, whole, strict=True))
+    rows = [row for path in (tmp_path / "out" / "rows").glob("*.jsonl") for row in path.read_text().splitlines()]
+    assert len(rows) == 4
+    assert all("data:image/webp" in row and '"failures": {}' in row for row in rows)
+
+
+def test_written_images_take_a_photographs_room(tmp_path):
+    evaluation.write_images(tmp_path, evaluation.Case("ckdn-s", 1, (256, 256)))
+    size = {name: (folder / "000.png").stat().st_size for name, folder in evaluation.folders_of(tmp_path).items()}
+    assert 0.4 < size["method_0"] / (3 * 256 * 256) < 0.7
+    assert size["degraded"] < size["reference"] / 8
 
 
 def test_the_pictures_are_drawn_whole(tmp_path):

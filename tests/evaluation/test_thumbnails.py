@@ -43,3 +43,11 @@ def test_memory_holds_no_more_thumbnails_than_the_page_lists(folders, tmp_path, 
     assert set(evaluated(plan, tmp_path).thumbnails) == set(plan.pairing.images[:2])
     log = "".join(path.read_text() for path in (tmp_path / "rows").glob("*.jsonl"))
     assert log.count("data:image/webp") == 2 * len(METHODS)  # and the log none that will not be shown
+
+
+def test_a_method_that_is_also_the_degraded_input_has_thumbnails_too(folders, tmp_path):
+    methods = {"sharp": folders / "sharp", "none": folders / "degraded"}
+    plan = Plan(pair_folders(methods, folders / "degraded", None, {}), ("ckdn-s",), ())
+    assert len(evaluated(plan, tmp_path).thumbnails) == 6
+    log = "".join(path.read_text() for path in (tmp_path / "rows").glob("*.jsonl"))
+    assert log.count("data:image/webp") == 2 * 6

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ir_quality_plugin.nn.fold import fold
-from ir_quality_plugin.nn.folded_inception import SlidingMax
+from ir_quality_plugin.nn.folded_pool import SlidingMax, is_sliding
 from ir_quality_plugin.nn.inception import InceptionConv
 from ir_quality_plugin.nn.resnet import Bottleneck, ResidualPyramid
 
@@ -67,12 +67,50 @@ def test_the_gradient_of_any_convolution_is_the_same(channels, side, stride, pad
     assert_alike(frozen(nn.Sequential(conv, nn.ReLU())), features(2, channels, height, width))
 
 
-@pytest.mark.parametrize(("height", "width"), [(2, 2), (2, 7), (7, 3), (1, 5), (1, 1)])
-def test_a_maximum_of_neighbours_is_the_max_pools(height, width):
-    pool = nn.MaxPool2d(3, 1, 1)
-    given = features(2, 5, height, width).contiguous(memory_format=torch.channels_last)
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("height", "width"), [(2, 2), (2, 7), (7, 3), (8, 9), (1, 5), (1, 1)])
+def test_a_maximum_of_neighbours_is_the_max_pools(height, width, dtype, stride):
+    pool = nn.MaxPool2d(3, stride, 1)
+    given = (features(2, 5, height, width) - 2).to(dtype).contiguous(memory_format=torch.channels_last)
+    assert is_sliding(pool)
     with torch.no_grad():
         assert torch.equal(SlidingMax(pool)(given), pool(given))
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [nn.MaxPool2d(2, 2), nn.MaxPool2d(3, 2), nn.MaxPool2d(3, 2, 1, ceil_mode=True), nn.MaxPool2d(3, 1, 1, dilation=2),
+     nn.MaxPool2d(3, 3, 1)],
+)  # fmt: skip
+def test_any_other_max_pool_stays_torchs(pool):
+    assert not is_sliding(pool)
+    assert fold(pool) is pool
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_no_map_that_somebody_else_reads_is_written_over(blocks, groups):
+    network = frozen(nn.Sequential(*(Bottleneck(32, 8) for _ in range(blocks))))
+    for block in network:
+        block.conv3 = frozen(nn.Conv2d(8, 32, 1, groups=groups, bias=False))
+    given = features(2, 32, 9, 11).contiguous(memory_format=torch.channels_last)
+    before, folded = given.clone(), fold(network)
+    with torch.inference_mode():
+        first = folded(given)
+        kept = first.clone()
+        torch.testing.assert_close(first, network(before), rtol=1e-5, atol=1e-5 * first.abs().max().item())
+        folded(features(2, 32, 9, 11) + 1)
+    assert torch.equal(given, before)
+    assert torch.equal(first, kept)
+
+
+def test_the_taps_of_a_pyramid_are_all_their_own():
+    trunk = frozen(ResidualPyramid(8, (2, 8, 8, 8), (2, 2, 1, 1)))  # the first stage has no projection
+    given = features(2, 3, 64, 96)
+    with torch.inference_mode():
+        for found, expected in zip(fold(trunk)(given), trunk(given), strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5 * expected.abs().max().item())
 
 
 def test_a_single_score_an_image_is_that_images_own():

@@ -1,5 +1,7 @@
 """What is CKDN's own: the degraded input of any whole factor, the two protocols, the full-reference setting."""
 
+import copy
+
 import pytest
 import torch
 from torch.nn import functional
@@ -85,3 +87,23 @@ def test_a_large_image_keeps_its_gradient(monkeypatch):
     restored = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0)).requires_grad_()
     scorer(restored, torch.rand(1, 3, 96, 96)).sum().backward()
     assert bool((restored.grad != 0).any())
+
+
+@pytest.mark.parametrize("protocol", ["whole", "released"])
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_scores_in_pieces_are_the_networks_own_with_a_gradient_and_without(scorer, protocol, precision, monkeypatch):
+    monkeypatch.setattr("ir_quality_plugin.scorers.scorer.PIXELS_AT_ONCE", 2 * 96 * 128)
+    asked = ckdn.CKDNScorer(copy.deepcopy(scorer.network), scorer.card, protocol).to(precision)
+    restored, degraded = images(batch=5, seed=3), images(batch=5, seed=4)
+    restored *= torch.linspace(0.2, 1, 5).view(-1, 1, 1, 1)
+    prepared = (asked._prepare(restored, "bicubic"), asked._prepare(degraded, "nearest"))
+    expected = asked.network(*prepared).degraded_reference.score
+    close = {"rtol": 0, "atol": 1e-6 if precision == torch.float32 else 5e-3}
+    given = [images.clone() for images in (restored, degraded)]
+    torch.testing.assert_close(asked(*given), expected, **close)
+    assert all(torch.equal(one, other) for one, other in zip(given, (restored, degraded), strict=True))
+    pixels = restored.clone().requires_grad_()
+    scores = asked(pixels, degraded)
+    torch.testing.assert_close(scores.detach(), expected, **close)
+    scores.sum().backward()
+    assert pixels.grad.flatten(1).abs().sum(dim=1).min() > 0

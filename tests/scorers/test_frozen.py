@@ -26,8 +26,7 @@ def scorer(request):
 def plain(scorer):
     """The same scorer on the network as the paper draws it."""
     exact = copy.deepcopy(scorer)
-    exact._folded = ([tensor._version for tensor in (*exact.network.parameters(), *exact.network.buffers())], None)
-    exact._folded = (exact._folded[0], exact.network)
+    exact._folded = (exact._state(), exact.network)
     return exact
 
 
@@ -51,6 +50,17 @@ def test_changed_weights_are_scored_with(scorer):
     assert not torch.equal(scorer(restored, **given(restored)), before)
     scorer.network.load_state_dict(state)
     assert torch.equal(scorer(restored, **given(restored)), before)
+
+
+def test_weights_that_are_exchanged_are_scored_with(scorer):
+    restored = images()
+    before = scorer(restored, **given(restored))
+    other = {name: tensor.clone() for name, tensor in scorer.network.state_dict().items()}
+    name = next(name for name, _ in scorer.network.named_parameters())
+    other[name] = 2 * other[name]
+    scorer.network.load_state_dict(other, assign=True)
+    scorer.network.requires_grad_(False)
+    assert not torch.equal(scorer(restored, **given(restored)), before)
 
 
 def test_half_precision_keeps_the_last_layers_and_ranks_alike(scorer):
