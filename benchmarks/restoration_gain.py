@@ -91,7 +91,7 @@ def losses(references: Path) -> dict[str, list[str]]:
         for form, options in FORMS.items():
             bank = f", references: {references.resolve()}" if scorer == "cvrkd-s" else ""
             found[f"L1 + {scorer}, {form}"] = [f"train.quality_opt={{type: {kind}, scorer: {scorer}, {options}{bank}}}"]
-    found["L1 + teacher features"] = ["train.quality_opt={type: TeacherFeatureLoss, balance: 0.5}"]
+    found["L1 + teacher features"] = ["train.quality_opt={type: TeacherFeatureLoss, loss_weight: 0.1}"]
     found["L1 + pyiqa's ssim"] = ["train.perceptual_opt={type: PyiqaAsLoss, metric: ssim, loss_weight: 0.05}"]
     found["L1 + GAN"] = [
         "model_type=QualityESRGANModel",
