@@ -6,6 +6,7 @@ import io
 import os
 import signal
 import sys
+import threading
 from types import FrameType
 from typing import Annotated
 
@@ -81,6 +82,7 @@ def main() -> None:
     Ended by a signal, it exits as a shell has it: 128 and the signal's number, 143 for SIGTERM, 130 for Ctrl-C.
     """
     signal.signal(signal.SIGTERM, _end)
+    sys.unraisablehook = _ask_again
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.encoding.lower() != "utf-8":
         sys.stdout.reconfigure(errors="backslashreplace")  # a name may hold what this locale has no letters for
     try:
@@ -103,6 +105,14 @@ def _end(number: int, frame: FrameType | None) -> None:
     line = f"irq: ended by {signal.Signals(number).name}; nothing half-written is left: call it again to go on\n"
     os.write(2, line.encode())  # at any moment, in the midst of another line too
     sys.exit(128 + number)
+
+
+def _ask_again(swallowed: sys.UnraisableHookArgs) -> None:
+    """Ask once more where a signal came in the midst of a callback, which swallows whatever is raised in it."""
+    if isinstance(swallowed.exc_value, SystemExit) and isinstance(swallowed.exc_value.code, int):
+        threading.Timer(0.01, os.kill, [os.getpid(), swallowed.exc_value.code - 128]).start()
+    else:
+        sys.__unraisablehook__(swallowed)
 
 
 def _drop_unwritten_output() -> None:

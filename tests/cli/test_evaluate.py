@@ -259,7 +259,7 @@ def test_a_missing_partner_is_a_row_that_is_listed_and_not_scored_again(run, fol
 
 
 def test_too_little_memory_to_decode_an_image_is_said_and_the_others_are_scored(run, folders, tmp_path, monkeypatch):
-    real = np.array
+    real = np.asarray
 
     def lacking(image, *rest, **more):
         if getattr(image, "size", None) == (72, 72):
@@ -267,7 +267,7 @@ def test_too_little_memory_to_decode_an_image_is_said_and_the_others_are_scored(
         return real(image, *rest, **more)
 
     Image.new("RGB", (72, 72)).save(folders / "sharp" / "im_001.png")
-    monkeypatch.setattr("ir_quality_plugin.data.images.np.array", lacking)
+    monkeypatch.setattr("ir_quality_plugin.data.images.np.asarray", lacking)
     code, _, err = run("evaluate", *arguments(folders, tmp_path / "out"))
     assert code == 1 and "1 of 8 files could not be scored" in err
     assert "too little memory for its pixels; cut it into tiles" in err

@@ -133,6 +133,31 @@ def test_making_and_labelling_that_are_terminated_go_on_to_the_same_files(run, t
         assert (killed / name).read_bytes() == (whole / name).read_bytes()
 
 
+# Python ignores whatever is raised while an object is thrown away, and that is where this signal is heard.
+HEARD_BY_NOBODY = """
+import os, signal, time
+from ir_quality_plugin.cli import app
+
+class Dropped:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.2)
+
+def work(prog_name):
+    Dropped()
+    time.sleep(60)
+
+app.app = work
+app.main()
+"""
+
+
+def test_a_signal_that_a_callback_swallows_ends_the_run_all_the_same():
+    began = time.monotonic()
+    ended([sys.executable, "-c", HEARD_BY_NOBODY])
+    assert time.monotonic() - began < 40  # long before the work would end
+
+
 NAMES = ("a b", "Überschärfe", "画像", 'it\'s "quoted"', "two\nlines", "-dash", "a,b;c", "100%{image}", "x" * 200)
 
 
