@@ -6,17 +6,16 @@ They stand between two comments, and a test holds them to the committed result.
 from __future__ import annotations
 
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
 from ir_quality_plugin.checkpoints.write import whole
 
+from ..readme import README, filled
 from .precision import PRECISIONS
 from .table import floor_share, memory_ratio, ratio
 
-README = Path(__file__).parents[2] / "README.md"
 BEGIN, END = "<!-- speed: python -m benchmarks.speed.readme -->", "<!-- end of speed -->"
 
 
@@ -76,22 +75,10 @@ def _agreement(result: dict[str, Any]) -> str:
 SENTENCES = {"floor": _floor, "compact": _compact, "evaluation": _evaluation, "agreement": _agreement}
 
 
-def filled(text: str, result: dict[str, Any]) -> str:
-    """The README with the figures of a result.
-
-    Raises:
-        LookupError: the comments that the figures stand between are not there.
-    """
-    pattern = re.compile(f"{re.escape(BEGIN)}\n.*?{re.escape(END)}", re.DOTALL)
-    if not pattern.search(text):
-        raise LookupError(f"README.md has no figures between {BEGIN} and {END}; put the two lines back")
-    return pattern.sub(lambda _: f"{BEGIN}\n{figures(result)}\n{END}", text)
-
-
 def main() -> None:
     """Fill in the README."""
     result = json.loads(Path(sys.argv[1]).read_text())
-    text = filled(README.read_text(encoding="utf-8"), result)
+    text = filled(README.read_text(encoding="utf-8"), BEGIN, END, figures(result))
     with whole(README) as path:
         path.write_text(text, encoding="utf-8")
 

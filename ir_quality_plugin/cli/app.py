@@ -109,8 +109,9 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 def _ask_again(swallowed: sys.UnraisableHookArgs) -> None:
     """Ask once more where a signal came in the midst of a callback, which swallows whatever is raised in it."""
-    if isinstance(swallowed.exc_value, SystemExit) and isinstance(swallowed.exc_value.code, int):
-        threading.Timer(0.01, os.kill, [os.getpid(), swallowed.exc_value.code - 128]).start()
+    code = swallowed.exc_value.code if isinstance(swallowed.exc_value, SystemExit) else None
+    if isinstance(code, int) and code > 128:  # of `_end`
+        threading.Timer(0.01, os.kill, [os.getpid(), code - 128]).start()
     else:
         sys.__unraisablehook__(swallowed)
 

@@ -2,12 +2,10 @@
 
 import dataclasses
 import errno
-import os
-from pathlib import Path
 
 import pytest
 import torch
-from full_disk import files_up_to, left_over
+from full_disk import files_up_to, followed_to_the_disk, left_over
 from safetensors.torch import save_file
 
 from ir_quality_plugin import CheckpointError
@@ -51,23 +49,7 @@ def test_the_former_file_stays_and_the_error_says_what_is_free(name, size, tmp_p
 @pytest.fixture
 def on_the_disk(monkeypatch):
     """What is brought to the disk and what gets its name, in order; `refused` has the folder's errors."""
-    events, refused = [], []
-    sync, replace = os.fsync, Path.replace
-
-    def synced(descriptor):
-        path = os.readlink(f"/proc/self/fd/{descriptor}")
-        events.append(("synced", path))
-        if refused and os.path.isdir(path):
-            raise OSError(refused[0], os.strerror(refused[0]))
-        sync(descriptor)
-
-    def named(self, target):
-        events.append(("named", str(self)))
-        return replace(self, target)
-
-    monkeypatch.setattr(os, "fsync", synced)
-    monkeypatch.setattr(Path, "replace", named)
-    return events, refused
+    return followed_to_the_disk(monkeypatch)
 
 
 def test_a_file_gets_its_name_once_its_content_is_on_the_disk_and_its_folder_follows(on_the_disk, tmp_path):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from engine_runs import RECIPES, SHORT, SMOKE, command, equal, log_of, networks, run
-from full_disk import files_up_to, left_over
+from full_disk import files_up_to, followed_to_the_disk, left_over
 
 import ir_quality_plugin as irq
 from ir_quality_plugin.engine import loading
@@ -202,22 +202,12 @@ def test_a_full_disk_while_saving_leaves_the_last_state_and_the_run_ends_the_sam
 
 
 def test_a_state_gets_its_name_once_all_of_it_and_the_log_are_on_the_disk(tmp_path, monkeypatch):
-    events, sync, rename = [], os.fsync, Path.rename
-
-    def synced(descriptor):
-        events.append(("synced", os.readlink(f"/proc/self/fd/{descriptor}")))
-        sync(descriptor)
-
-    def named(self, target):
-        events.append(("named", str(target)))
-        return rename(self, target)
-
-    monkeypatch.setattr(os, "fsync", synced)
-    monkeypatch.setattr(Path, "rename", named)
+    events, _ = followed_to_the_disk(monkeypatch)
     folder, _ = train(tmp_path)
     state = folder / "training_states" / "6"
-    place = events.index(("named", str(state)))
-    files = {str(state.with_suffix(".unfinished") / path.name) for path in state.iterdir()}
+    unfinished = state.with_suffix(".unfinished")
+    place = events.index(("named", str(unfinished)))
+    files = {str(unfinished / path.name) for path in state.iterdir()}
     assert {("synced", path) for path in (*files, str(folder / "log.jsonl"))} <= set(events[:place])
     assert ("synced", str(state.parent)) in events[place:]
 
