@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .version import __version__
 
 if TYPE_CHECKING:
-    from .catalog import list_scorers, load_scorer
+    from .catalog import list_scorers, load_scorer, load_teacher
     from .checkpoints.initialise import initialise_from_imagenet
     from .errors import CheckpointError, ImageError, MissingInputError, QualityPluginError, UsageError
     from .integrations.pyiqa_loss import PyiqaLoss
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "list_scorers": "catalog",
     "load_scorer": "catalog",
+    "load_teacher": "catalog",
     "initialise_from_imagenet": "checkpoints.initialise",
     "CheckpointError": "errors",
     "ImageError": "errors",
@@ -77,6 +78,7 @@ __all__ = [
     "initialise_from_imagenet",
     "list_scorers",
     "load_scorer",
+    "load_teacher",
     "register",
 ]
 

@@ -1,134 +1,27 @@
-"""The explicit table of scorers, and the one line that loads one."""
+"""What is known of each scorer by its name, and the one line that loads one."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from .checkpoints.read import WeightsFile, read_card, read_weights
 from .checkpoints.remap import from_release, raise_unless_complete, recognise
+from .entries import CATALOG, NAMED, TEACHER, Entry, Restorer
 from .errors import CheckpointError, MissingWeightsError, UsageError, nearest
-from .models import CKDN, CVRKD, TeacherIQAStudent
 from .models.card import Card, Protocol
-from .scorers import CKDNScorer, CVRKDScorer, Scorer, TeacherIQAScorer
+from .models.teacher_iqa import RestorationTeacher
+from .nn.seeded import seeded_weights
+from .scorers import Scorer
 
 SHIPPED = Path(__file__).parent / "weights"
-RANDOM_SEED = 0
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A scorer of the catalogue: the network's class, the scorer's, its card, and what the release says of its file.
-
-    Attributes:
-        network: class of the network; `card.network` holds the arguments that differ from its defaults.
-        scorer: class of the scorer.
-        card: of the scorer without weights.
-        release: entries of the card that hold for the authors' released file; empty where there is no release.
-    """
-
-    network: Callable[..., nn.Module]
-    scorer: Callable[..., Scorer]
-    card: Card
-    release: dict[str, Any]
-
-
-_TEACHER_IQA = Entry(
-    TeacherIQAStudent,
-    TeacherIQAScorer,
-    Card(
-        name="teacheriqa",
-        method="teacheriqa",
-        reference="none",
-        score_range=(0.0, 100.0),
-        bounded=False,
-        patch_px=224,
-        patches=25,
-        normalisation="imagenet",
-        protocol="grid",
-        released_protocol="mean over 25 random crops of 224 px (here from a fixed seed), no resize",
-        source="Chen et al., Teacher-Guided Learning for Blind Image Quality Assessment, ACCV 2022",
-    ),
-    {
-        "normalisation": "none",
-        "protocol": "released",
-        "origin": "the authors' koniq_teacher_iqa.pkl, trained on KonIQ-10k",
-        "licence": "none stated by the authors",
-    },
-)
-_CKDN = Entry(
-    CKDN,
-    CKDNScorer,
-    Card(
-        name="ckdn",
-        method="ckdn",
-        reference="degraded",
-        score_range=(0.0, 1.0),
-        bounded=True,
-        patch_px=288,
-        patches=None,
-        normalisation="imagenet",
-        protocol="whole",
-        released_protocol="shorter side to 329 px (restored bicubic, degraded nearest), central 288 px",
-        source="Zheng et al., Learning Conditional Knowledge Distillation for Degraded-Reference IQA, ICCV 2021",
-    ),
-    {
-        "protocol": "released",
-        "origin": "the authors' CKDN_model_best-38b27dc6.pth, trained on PIPAL",
-        "licence": "MIT",
-    },
-)
-_CVRKD = Entry(
-    CVRKD,
-    CVRKDScorer,
-    Card(
-        name="cvrkd",
-        method="cvrkd",
-        reference="any-clean",
-        score_range=(1.0, 5.0),
-        bounded=False,
-        patch_px=224,
-        patches=10,
-        normalisation="imagenet",
-        protocol="grid",
-        released_protocol="ten random crops of 224 px of each image (here from a fixed seed), no resize",
-        source="Yin et al., Content-Variant Reference Image Quality Assessment via Knowledge Distillation, AAAI 2022",
-    ),
-    {
-        "protocol": "released",
-        "origin": "the authors' FR_teacher_cross_dataset.pth or NAR_student_cross_dataset.pth, trained on KADID-10k",
-        "licence": "MIT",
-    },
-)
-
-
-def _compact(entry: Entry, patches: int | None, patch_px: int, network: dict[str, Any]) -> Entry:
-    named = dataclasses.replace(entry.card, name=f"{entry.card.name}-s", score_range=(0.0, 1.0))
-    card = dataclasses.replace(named, patches=patches, patch_px=patch_px, network=network)
-    return dataclasses.replace(entry, card=card, release={})
-
-
-_COMPACT_TRUNK = {"stem_width": 32, "planes": (16, 32, 48, 64), "depths": (2, 2, 2, 2)}
-_COMPACT_MIXERS = {"local_width": 16, "grid": 6, "width": 64, "quality_depth": 4, "difference_depth": 8}
-
-_ENTRIES = (
-    _TEACHER_IQA,
-    _CKDN,
-    _CVRKD,
-    _compact(_TEACHER_IQA, 9, 96, {**_COMPACT_TRUNK, "width": 32, "patch_px": 96}),
-    _compact(_CKDN, None, 128, {"stem_width": 32, "planes": (16, 32), "depths": (2, 2), "hidden": 256, "dropout": 0.2}),
-    _compact(_CVRKD, 4, 96, {**_COMPACT_TRUNK, **_COMPACT_MIXERS, "patches": 4}),
-)
-CATALOG = {entry.card.name: entry for entry in _ENTRIES}
 
 
 def list_scorers() -> list[Card]:
@@ -144,11 +37,11 @@ def look_up(name: str) -> tuple[Card, Path | None, str | None]:
     """Give a scorer's card, where its weights are, and what is wrong with them; a damaged file hides no other."""
     path = find_weights(name)
     try:
-        card = find_entry(name).card if path is None else read_card(path)
+        card = NAMED[name].card if path is None else read_card(path)
         if card.name != name:
             raise CheckpointError(f"{path} holds weights of {card.name}; expected those of {name}")
     except CheckpointError as error:
-        return find_entry(name).card, path, str(error)
+        return NAMED[name].card, path, str(error)
     return card, path, None
 
 
@@ -158,7 +51,7 @@ def weights_folder() -> Path:
 
 
 def find_weights(name: str) -> Path | None:
-    """Find a scorer's default weights: shipped in the package, else in `weights_folder()`; None if neither."""
+    """Find a network's default weights: shipped in the package, else in `weights_folder()`; None if neither."""
     candidates = (folder / f"{name}.safetensors" for folder in (SHIPPED, weights_folder()))
     return next((path for path in candidates if path.is_file()), None)
 
@@ -220,8 +113,40 @@ def load_scorer(
         raise UsageError(f"device={device!r}: {str(error).splitlines()[0]}; expected one that is here") from error
 
 
+def load_teacher(name: str = "teacheriqa-s", weights: str | Path = "default") -> RestorationTeacher:
+    """Load the restoration network that a blind scorer started from; nothing is downloaded.
+
+    Args:
+        name: of the scorer: "teacheriqa-s", whose teacher ships; or "teacheriqa", whose teacher, as its scorer's
+            training left it, is taken from its weights.
+        weights: "default", "random", or the path of the scorer's weights, or of a compact `TeacherRestorationNet`'s.
+
+    Returns:
+        A frozen `RestorationTeacher` in eval mode: `teacher(degraded)` gives `restored` (B,3,H,W) in [0,1] and its
+        `knowledge`, for `degraded` (B,3,H,W) in [0,1] of any size.
+
+    Raises:
+        UsageError: a scorer without such a teacher.
+        CheckpointError: no such weights, or a file that is damaged or belongs to another network.
+    """
+    return read_teacher(name, weights)[1]
+
+
+def read_teacher(name: str, weights: str | Path) -> tuple[Card, RestorationTeacher]:
+    """Load what `load_teacher` does, with its card: what its pixels are normalised with."""
+    if find_entry(name).card.method != "teacheriqa":
+        raise UsageError(f"teacher={name!r} has no restoration teacher; expected teacheriqa or teacheriqa-s")
+    path = find_weights(TEACHER) if weights == "default" else Path(weights)
+    compact = path is not None and name == "teacheriqa-s" and path.is_file()
+    if path is not None and compact and name_by_size(read_weights(path).tensors) == TEACHER:
+        card, network = load_network(TEACHER, path)
+        return card, cast(RestorationTeacher, network.eval().requires_grad_(False))
+    scorer = load_scorer(name, weights)
+    return scorer.card, scorer.network.teacher
+
+
 def load_network(name: str, weights: str | Path) -> tuple[Card, nn.Module]:
-    """Read a file of weights into a network of the scorer `name`.
+    """Read a file of weights into the network that is known as `name`.
 
     Args:
         name: in the catalogue.
@@ -233,11 +158,11 @@ def load_network(name: str, weights: str | Path) -> tuple[Card, nn.Module]:
     Raises:
         CheckpointError: damaged, incomplete, or of another network.
     """
-    entry = find_entry(name)
+    entry = NAMED[TEACHER] if name == TEACHER else find_entry(name)
     file = read_weights(weights)
     card, released = _card_of(entry, file), file.card is None and recognise(file.tensors) is not None
     named = None if released else name_by_size(file.tensors)
-    if named is not None and card.method == CATALOG[named].card.method:
+    if named is not None and card.method == NAMED[named].card.method:
         if named != name:
             raise CheckpointError(f"{file.path} holds a network of the sizes of {named}; load it as {named!r}")
         card = dataclasses.replace(card, name=named)
@@ -256,19 +181,19 @@ def load_network(name: str, weights: str | Path) -> tuple[Card, nn.Module]:
 
 
 def name_by_size(weights: Mapping[str, Tensor]) -> str | None:
-    """The compact scorer whose network has exactly these names and shapes; None where it is none of them."""
+    """The compact network that has exactly these names and shapes; None where it is none of them."""
     shapes = {name: tensor.shape for name, tensor in weights.items()}
-    return next((name for name, entry in CATALOG.items() if name.endswith("-s") and shapes == _shapes(name)), None)
+    return next((name for name in NAMED if "-s" in name and shapes == _shapes(name)), None)
 
 
 @cache
 def _shapes(name: str) -> dict[str, torch.Size]:
-    entry = CATALOG[name]
+    entry = NAMED[name]
     with torch.device("meta"):
         return {parameter: tensor.shape for parameter, tensor in build_network(entry, entry.card).state_dict().items()}
 
 
-def _card_of(entry: Entry, file: WeightsFile) -> Card:
+def _card_of(entry: Entry | Restorer, file: WeightsFile) -> Card:
     name, method = entry.card.name, entry.card.method
     found = file.card.method if file.card else recognise(file.tensors)
     if found not in (None, method):
@@ -282,7 +207,7 @@ def _card_of(entry: Entry, file: WeightsFile) -> Card:
     return dataclasses.replace(entry.card, sha256=file.sha256, **entry.release)
 
 
-def build_network(entry: Entry, card: Card) -> nn.Module:
+def build_network(entry: Entry | Restorer, card: Card) -> nn.Module:
     """Build the network that a card describes, with reproducible random weights.
 
     Raises:
@@ -308,23 +233,14 @@ def random_network(entry: Entry) -> nn.Module:
     return network
 
 
-@contextmanager
-def seeded_weights() -> Iterator[None]:
-    """Draw from a fixed seed inside of the block; no generator of the user's, on whatever device, is touched."""
-    state = torch.get_rng_state()
-    torch.default_generator.manual_seed(RANDOM_SEED)
-    try:
-        yield
-    finally:
-        torch.set_rng_state(state)
-
-
 def find_entry(name: str) -> Entry:
     """Look a scorer up in the catalogue.
 
     Raises:
         UsageError: names the nearest known ones.
     """
+    if name == TEACHER:
+        raise UsageError(f"{name} restores, it does not score; irq.load_teacher() loads it")
     if not isinstance(name, str) or name not in CATALOG:
         raise UsageError(f"no scorer is named {name!r}; {nearest(str(name), CATALOG)}")
     return CATALOG[name]
@@ -334,7 +250,7 @@ def _default_path(name: str) -> Path:
     path = find_weights(name)
     if path is not None:
         return path
-    release = CATALOG[name].release
+    release = NAMED[name].release
     hint = (
         f"The released ones are {release['origin']}: download the file and pass its path as the weights, or convert it "
         f"once with: irq weights convert FILE --scorer {name}"

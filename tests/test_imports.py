@@ -16,6 +16,7 @@ LAYERS = [
     {"models", "degradations"},
     {"checkpoints", "metrics", "data"},
     {"scorers"},
+    {"entries"},
     {"catalog"},
     {"losses"},
     {"integrations"},

@@ -12,16 +12,14 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(Path(__file__).parent), str(ROOT)]
 
 import commands  # noqa: E402
+import method_figures  # noqa: E402
 import objects  # noqa: E402
 import options  # noqa: E402
 import pictures  # noqa: E402
 
 GALLERY_SCORES = "<!-- scores of the gallery -->"
+REFERENCES_SCORES = "<!-- scores by reference -->"
 README_TABLE = re.compile(r"<!-- README table: (.+?) -->")
-sys.path[:0] = [
-    str(Path(__file__).parent),
-    str(ROOT),
-]  # the modules beside this file, and the package as it stands here
 
 
 def generated() -> dict[str, str]:
@@ -67,7 +65,8 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Fill in the README's tables, and the scores of the gallery."""
-    if GALLERY_SCORES in markdown:
-        markdown = markdown.replace(GALLERY_SCORES, pictures.scores())
+    """Fill in the README's tables, and scores by the weights that ship now."""
+    for mark, scores in ((GALLERY_SCORES, pictures.scores), (REFERENCES_SCORES, method_figures.scores)):
+        if mark in markdown:
+            markdown = markdown.replace(mark, scores())
     return with_readme_tables(markdown)

@@ -26,12 +26,12 @@ app = Commands(
 
 @app.command("ls", epilog="Example: irq weights ls --json")
 def ls(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
-    """List every scorer: what it judges against, its range, and where its weights are."""
+    """List every scorer, and the restoring teacher: what it judges against, its range, and where its weights are."""
     import dataclasses
 
-    from ..catalog import CATALOG, look_up, weights_folder
+    from ..catalog import NAMED, look_up, weights_folder
 
-    listed = [(name, *look_up(name)) for name in CATALOG]
+    listed = [(name, *look_up(name)) for name in NAMED]
     failed = sum(error is not None for *_, error in listed)
     if as_json:
         rows = [
@@ -40,7 +40,7 @@ def ls(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON docu
         ]
         typer.echo(json.dumps(rows, indent=1))
     else:
-        line = "{:<13}{:<11}{:<9}{:<15}{}"
+        line = "{:<22}{:<11}{:<9}{:<15}{}"
         typer.echo(line.format("scorer", "against", "range", "sees", "weights"))
         for name, card, path, error in listed:
             patches = f"{card.patches} x {card.patch_px} px" if card.patches else "whole image"
@@ -49,7 +49,7 @@ def ls(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON docu
             typer.echo(line.format(name, card.reference, bounds, patches, f"failed: {error}" if error else state))
         typer.echo(f"Converted weights are looked for in {weights_folder()}")
     if failed:
-        echo_line(f"the weights of {failed} of {len(listed)} scorers cannot be read")
+        echo_line(f"the weights of {failed} of {len(listed)} networks cannot be read")
         raise typer.Exit(1)
 
 
@@ -98,13 +98,13 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Check that files of weights are undamaged, complete, and load into their network."""
-    from ..catalog import CATALOG, find_entry, find_weights
+    from ..catalog import NAMED, find_entry, find_weights
 
-    if scorer is not None:
+    if scorer is not None and scorer not in NAMED:
         find_entry(scorer)
     jobs = [(file, scorer) for file in files or []]
     if not files:
-        at_hand = {name: find_weights(name) for name in CATALOG if scorer in (None, name)}
+        at_hand = {name: find_weights(name) for name in NAMED if scorer in (None, name)}
         jobs = [(path, name) for name, path in at_hand.items() if path is not None]
     rows = [examine(file, name) for file, name in jobs]
     failed = sum("error" in row for row in rows)

@@ -10,7 +10,7 @@ from accelerate import Accelerator
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..catalog import CATALOG, find_weights
+from ..catalog import NAMED, find_weights
 from ..errors import CheckpointError
 from ..integrations import basicsr_parts as parts_of
 from ..integrations.options import build_terms
@@ -31,8 +31,8 @@ def build_generator(options: Options) -> nn.Module:
 
 
 def weights_of(named: str) -> str:
-    """The file that an option names: a path, or a scorer of the catalogue whose weights are at hand."""
-    found = find_weights(named) if named in CATALOG and not Path(named).exists() else None
+    """The file that an option names: a path, or a network of the catalogue whose weights are at hand."""
+    found = find_weights(named) if named in NAMED and not Path(named).exists() else None
     return str(found or named)
 
 

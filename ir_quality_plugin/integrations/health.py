@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from ..catalog import CATALOG, find_weights, weights_folder
+from ..catalog import NAMED, find_weights, weights_folder
 from ..checkpoints.read import read_weights
 from ..errors import CheckpointError
 
@@ -146,10 +146,10 @@ def vgg() -> Iterator[Finding]:
 
 def weights() -> Iterator[Finding]:
     """The weights of every scorer: where they are, and whether they are whole."""
-    for name in CATALOG:
+    for name in NAMED:
         path = find_weights(name)
         if path is None:
-            remedy = f"irq weights convert FILE --scorer {name}" if not name.endswith("-s") else "pass weights=PATH"
+            remedy = f"irq weights convert FILE --scorer {name}" if "-s" not in name else "pass weights=PATH"
             yield Finding(name, "note", f"no weights in the package or in {weights_folder()}", remedy)
             continue
         try:

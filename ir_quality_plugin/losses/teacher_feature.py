@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from ..catalog import load_scorer
+from ..catalog import read_teacher
 from ..errors import ImageError, UsageError, nearest
 from ..models.teacher_iqa import STRIDE, Knowledge
 from ..nn.pixels import check_images, match_size, mirror_to
@@ -26,13 +26,13 @@ class TeacherFeatureLoss(nn.Module):
         loss = loss_weight * reduction(sum over layers of weight * mean |f(restored) - f(reference)|^p)
 
     Args:
-        teacher: the scorer of the catalogue whose teacher is used: "teacheriqa" or "teacheriqa-s".
+        teacher: the scorer of the catalogue that started from it: "teacheriqa" or "teacheriqa-s".
         layers: weight of each layer: the encoder's taps `stem`, `stage1` to `stage4`, the `bottom`, and the decoder's
             `map16`, `map8`, `map4`.
         distance: "l1" (p = 1) or "l2" (p = 2).
         loss_weight: factor of the loss.
         reduction: "none" (B,), "mean" or "sum".
-        weights: of the teacher's scorer: "default", "random" or a path.
+        weights: of the teacher, or of its scorer: "default", "random" or a path.
 
     Raises:
         UsageError: an unknown teacher, layer or distance.
@@ -58,10 +58,8 @@ class TeacherFeatureLoss(nn.Module):
             raise UsageError(
                 f"distance={distance!r}, reduction={reduction!r}; expected l1 or l2, and none, mean or sum"
             )
-        scorer = load_scorer(teacher, weights)
-        if scorer.card.method != "teacheriqa":
-            raise UsageError(f"teacher={teacher!r} has no restoration teacher; expected teacheriqa or teacheriqa-s")
-        self.teacher = Frozen(scorer.network.teacher, scorer.card.normalisation)
+        card, network = read_teacher(teacher, weights)
+        self.teacher = Frozen(network, card.normalisation)
         self.distance, self.loss_weight, self.reduction = distance, float(loss_weight), reduction
         self.needs = {"reference"}
         self.log: dict[str, Tensor] = {}
