@@ -50,7 +50,7 @@ def teacheriqa(photograph: Path) -> None:
 
 
 def ckdn(photograph: Path) -> None:
-    """How far spoiled images are from the clean one, in the quality encoder's space and in the degradation encoder's."""
+    """How far spoiled images are from the clean one, in both encoders' spaces, on one scale."""
     from ir_quality_plugin.catalog import load_scorer
 
     scorer = load_scorer("ckdn-s")
@@ -88,7 +88,7 @@ def scores() -> str:
         image = read_image(judged)[None]
         with torch.no_grad():
             row = [f"{scorer(image, reference=reference).item():.3f}" for reference in references.values()]
-        print(f"| ![](pictures/methods/{judged.name}) | " + " | ".join(row) + " |", file=lines)
+        print(f"| ![blurred](pictures/methods/{judged.name}) | " + " | ".join(row) + " |", file=lines)
     return lines.getvalue()
 
 

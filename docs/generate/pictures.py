@@ -18,6 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import method_figures
 import torch
 from PIL import Image
 
@@ -40,6 +41,7 @@ def main(demo: Path) -> None:
         write_folders(pictures, work)
         report(work)
         sheets(demo.resolve(), work)
+        method_figures.main(demo.resolve())
         probe(work)
 
 
