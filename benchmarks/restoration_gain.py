@@ -57,9 +57,10 @@ TERMS = {
     "cvrkd-s": "ContentVariantQualityLoss",
 }
 # plain: as steep as it is; bounded: nothing is paid beyond the clean image's own score; balanced: bounded, and with
-# half of the L1 gradient's norm, measured at the restored image.
+# half of the L1 gradient's norm, measured at the restored image, or with a tenth, as most recipes have it.
 FORMS = {"plain": "loss_weight: 0.05", "bounded": "loss_weight: 0.05, ceiling: reference",
-         "balanced": "balance: 0.5, ceiling: reference"}  # fmt: skip
+         "balanced": "balance: 0.5, ceiling: reference",
+         "a tenth": "balance: 0.1, ceiling: reference"}  # fmt: skip
 PYIQA = ("psnr", "ssim", "ms_ssim", "fsim", "vsi", "gmsd")
 BORDER_PX, SHOWN_PX = 4, 128
 LEGEND = (
