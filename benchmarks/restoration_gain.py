@@ -4,36 +4,42 @@
 
 PHOTOGRAPHS are folders of clean images. Each task first trains a start by L1, from which every loss goes on for as many
 iterations again, L1 among them. What the networks make of the test photographs is judged by our three scorers and by
-pyiqa's and BasicSR's metrics; a term's own scorer is marked as optimised and proves nothing. A gain is the mean over
+pyiqa's and BasicSR's metrics; what was optimised, and its kin, is marked and proves nothing. A gain is the mean over
 photographs of the difference from L1, in the direction of better, with a bootstrap interval of the paired differences.
-Last, a run maximises a scorer without bound and without a pixel loss, and the guard stops it.
+Last, a run maximises a scorer without bound and without a pixel loss, and the guard stops it; beside a recommended term
+it has nothing to say.
 
-An interrupted run goes on where it was; each test photograph is judged in its middle, SIDE pixels. The table
+An interrupted run goes on where it was; a network is trained anew when its options, photographs or the weights of its
+loss are others. Each test photograph is judged in its middle, SIDE pixels. The table
 and the pictures (of photographs that scikit-image and matplotlib carry) go to
 benchmarks/results/restoration_gain.{md,json,webp}.
 """
 
 import argparse
+import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 import torch
 from baselines import Niqe
+from gain_table import L1, LEGEND, gains, table_of
 from PIL import Image
 from provenance import provenance
 from torch import nn
 
 import ir_quality_plugin as irq
+from ir_quality_plugin.catalog import find_weights
 from ir_quality_plugin.checkpoints.write import whole
 from ir_quality_plugin.cli.demo import cut_photographs
 from ir_quality_plugin.data.images import list_images
 from ir_quality_plugin.engine.build import build_generator
 from ir_quality_plugin.engine.loop import train
 from ir_quality_plugin.engine.options import read_options
+from ir_quality_plugin.entries import TEACHER
+from ir_quality_plugin.errors import UsageError
 from ir_quality_plugin.integrations.basicsr_datasets import DegradedOnTheFlyDataset
 from ir_quality_plugin.integrations.metric import build_metrics
-from ir_quality_plugin.metrics.intervals import mean_interval
 
 irq.register()  # mends what basicsr imports and torchvision has no more
 from basicsr.utils.registry import LOSS_REGISTRY  # noqa: E402
@@ -50,7 +56,7 @@ TASKS = {
         "network": "{type: SRVGGNetCompact, num_in_ch: 3, num_out_ch: 3, num_feat: 24, num_conv: 8, upscale: 1}",
     },
 }  # fmt: skip
-L1, START, HACKED = "L1", "start", "ckdn-s alone"
+START, HACKED, GUARDED = "start", "ckdn-s alone", "L1 + ckdn-s, a tenth, guarded"
 TERMS = {
     "ckdn-s": "DegradedReferenceQualityLoss",
     "teacheriqa-s": "NoReferenceQualityLoss",
@@ -63,16 +69,11 @@ FORMS = {"plain": "loss_weight: 0.05", "bounded": "loss_weight: 0.05, ceiling: r
          "a tenth": "balance: 0.1, ceiling: reference"}  # fmt: skip
 PYIQA = ("psnr", "ssim", "ms_ssim", "fsim", "vsi", "gmsd")
 BORDER_PX, SHOWN_PX = 4, 128
-LEGEND = (
-    "Bold: surely better (95 %), struck: surely worse, in brackets: what was optimised. Lower is better for gmsd and "
-    "niqe; their gains are in the direction of better. cvrkd-s is shown another clean photograph. The teacher of the "
-    "features is the one that ships, from which teacheriqa-s started. agreement.md says which judge agrees with people."
-)
 
 
 @LOSS_REGISTRY.register()
 class PyiqaAsLoss(nn.Module):
-    """A metric as pyiqa's own `as_loss=True` gives it, which is minimised where lower is better."""
+    """A metric as pyiqa's own `as_loss=True` gives it, of those where higher is better."""
 
     def __init__(self, metric: str, loss_weight: float) -> None:
         import pyiqa
@@ -93,7 +94,9 @@ def losses(references: Path) -> dict[str, list[str]]:
             bank = f", references: {references.resolve()}" if scorer == "cvrkd-s" else ""
             found[f"L1 + {scorer}, {form}"] = [f"train.quality_opt={{type: {kind}, scorer: {scorer}, {options}{bank}}}"]
     found["L1 + teacher features"] = ["train.quality_opt={type: TeacherFeatureLoss, loss_weight: 0.1}"]
-    found["L1 + pyiqa's ssim"] = ["train.perceptual_opt={type: PyiqaAsLoss, metric: ssim, loss_weight: 0.05}"]
+    for metric in ("ssim", "vsi"):
+        own = f"{{type: PyiqaAsLoss, metric: {metric}, loss_weight: 0.05}}"
+        found[f"L1 + pyiqa's {metric}"] = [f"train.perceptual_opt={own}"]
     found["L1 + GAN"] = [
         "model_type=QualityESRGANModel",
         "network_d={type: UNetDiscriminatorSN, num_in_ch: 3, num_feat: 16}",
@@ -115,20 +118,41 @@ def unbounded() -> list[str]:
     ]
 
 
-def file_name(*parts: str) -> str:
-    """A name for a folder."""
-    return "_".join("".join(sign if sign.isalnum() else "-" for sign in part) for part in parts)
+def watched(given: argparse.Namespace) -> list[str]:
+    """The changes of a run with the term as most recipes have it, under the same guard."""
+    return [
+        *losses(given.train)["L1 + ckdn-s, a tenth"],
+        "train.guard={optimised: ckdn, metrics: [gmsd, psnr], action: warn}",
+        f"val.val_freq={max(given.iterations // 6, 1)}",
+    ]
+
+
+def file_name(task: str, name: str, given: argparse.Namespace) -> str:
+    """A name for the folder of a training: another for other options, photographs or weights of the loss."""
+    weights = [path.read_bytes() for path in map(find_weights, (*TERMS, TEACHER)) if path and name not in (START, L1)]
+    photographs = [path.name for path in list_images(given.train)]
+    told = [TASKS[task], own_options(task, name, given), given.iterations, photographs, BASE.read_text()]
+    digest = hashlib.sha256(json.dumps(told, default=str).encode())
+    for content in weights:
+        digest.update(content)
+    plain = "_".join("".join(sign if sign.isalnum() else "-" for sign in part) for part in (task, name))
+    return f"{plain}_{digest.hexdigest()[:8]}"
 
 
 def trained_file(task: str, name: str, given: argparse.Namespace) -> Path:
     """Where the network that a loss made lies."""
-    return given.out.resolve() / "experiments" / file_name(task, name) / "models/net_g_latest.pth"
+    return given.out.resolve() / "experiments" / file_name(task, name, given) / "models/net_g_latest.pth"
+
+
+def own_options(task: str, name: str, given: argparse.Namespace) -> list[str]:
+    """What a training changes of what all have in common."""
+    special = {START: lambda: [], HACKED: unbounded, GUARDED: lambda: watched(given)}
+    return special.get(name, lambda: losses(given.train)[name])()
 
 
 def options_of(task: str, name: str, given: argparse.Namespace) -> list[str]:
     """What a training changes of the base file."""
     setting, iterations = TASKS[task], given.iterations
-    own = [] if name == START else unbounded() if name == HACKED else losses(given.train)[name]
     start = "~" if name == START else trained_file(task, START, given)
     degradation = [
         f"datasets.{part}.{key}={setting[short]}"
@@ -136,7 +160,7 @@ def options_of(task: str, name: str, given: argparse.Namespace) -> list[str]:
         for key, short in (("noise_sigma_255", "noise"), ("jpeg_quality", "jpeg"))
     ]
     return [
-        f"name={file_name(task, name)}",
+        f"name={file_name(task, name, given)}",
         f"scale={setting['scale']}",
         f"network_g={setting['network']}",
         f"datasets.train.batch_size_per_gpu={setting['batch']}",
@@ -150,7 +174,7 @@ def options_of(task: str, name: str, given: argparse.Namespace) -> list[str]:
         f"train.scheduler.periods=[{iterations}]",
         f"val.val_freq={10 * iterations}",
         f"logger.save_checkpoint_freq={max(iterations // 2, 1)}",
-        *own,
+        *own_options(task, name, given),
     ]
 
 
@@ -173,12 +197,19 @@ def photographs(task: str, folder: Path) -> DegradedOnTheFlyDataset:
 
 
 def middles(given: argparse.Namespace) -> Path:
-    """The folder of the test photographs' middles, which are cut where they are missing."""
-    folder = given.out / f"test_{given.side}"
-    for path in list_images(given.test):
+    """The folder of the test photographs' middles, which are cut where they are missing.
+
+    Raises:
+        UsageError: a photograph is smaller.
+    """
+    paths = list_images(given.test)
+    folder = given.out / f"test_{given.side}_{hashlib.sha256(str(paths).encode()).hexdigest()[:8]}"
+    for path in paths:
         own = folder / f"{path.stem}.png"
         if not own.exists():
             with Image.open(path) as image, whole(own) as place:
+                if min(image.size) < given.side:
+                    raise UsageError(f"{path} has {image.size} px; expected {given.side} at least, or a smaller --side")
                 left, top = ((side - given.side) // 2 for side in image.size)
                 box = (left, top, left + given.side, top + given.side)
                 image.convert("RGB").crop(box).save(place, "png")
@@ -208,40 +239,6 @@ def pixels(image: torch.Tensor) -> np.ndarray:
     return (image[0].permute(1, 2, 0) * 255).round().byte().numpy()
 
 
-def gains(scores: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, dict[str, float]]]:
-    """Mean gain over L1 of each loss by each metric, with its interval."""
-    found: dict[str, dict[str, dict[str, float]]] = {}
-    for name, by_metric in scores.items():
-        for metric, own in by_metric.items():
-            gain = np.array(own) - np.array(scores[L1][metric])
-            low, high = mean_interval(gain)
-            found.setdefault(name, {})[metric] = {"gain": float(gain.mean()), "low": low, "high": high}
-    return found
-
-
-def table_of(gained: dict[str, dict[str, dict[str, float]]], scores: dict[str, dict[str, list[float]]]) -> str:
-    """Markdown: the means of L1, and below them the gains of the others."""
-    metrics = list(scores[L1])
-    lines = ["| loss | " + " | ".join(metrics) + " |", "|---" * (len(metrics) + 1) + "|"]
-    lines.append("| L1, the mean | " + " | ".join(f"{abs(np.mean(scores[L1][name])):.3f}" for name in metrics) + " |")
-    for name, by_metric in gained.items():
-        if name != L1:
-            lines.append(
-                f"| {name} | " + " | ".join(cell(name, metric, by_metric[metric]) for metric in metrics) + " |"
-            )
-    return "\n".join(lines)
-
-
-def cell(loss: str, metric: str, gain: dict[str, float]) -> str:
-    """A gain: bold where it is surely one, struck where it is surely a loss, in brackets where it was optimised."""
-    text = f"{gain['gain']:+.4f}" if metric != "psnr" else f"{gain['gain']:+.2f}"
-    if metric in loss:
-        return f"({text})"
-    if gain["low"] > 0:
-        return f"**{text}**"
-    return f"~~{text}~~" if gain["high"] < 0 else text
-
-
 def draw(task: str, given: argparse.Namespace, networks: dict[str, nn.Module]) -> Image.Image:
     """Restored crops side by side, a row a photograph: the input, each loss, the clean image."""
     cut_photographs(given.out / "photographs")
@@ -256,9 +253,19 @@ def draw(task: str, given: argparse.Namespace, networks: dict[str, nn.Module]) -
 
 
 def guarded(task: str, given: argparse.Namespace) -> tuple[dict[str, object], list[str]]:
-    """What the guard did with a run that drives ckdn-s up without bound: its validations, and Markdown."""
-    network_of(task, HACKED, given)
-    log = trained_file(task, HACKED, given).parents[1] / "log.jsonl"
+    """What the guard did with a run that drives ckdn-s up without bound, and with a recommended one; also Markdown."""
+    found: dict[str, object] = {}
+    text: list[str] = []
+    for name in (HACKED, GUARDED):
+        found[name], shown = guard_of(task, name, given)
+        text += [f"### {name}", "", *shown]
+    return found, text
+
+
+def guard_of(task: str, name: str, given: argparse.Namespace) -> tuple[dict[str, object], list[str]]:
+    """The validations of a run and what the guard said of them, and both as Markdown."""
+    network_of(task, name, given)
+    log = trained_file(task, name, given).parents[1] / "log.jsonl"
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     seen = [line for line in lines if line["kind"] == "val"]
     said = [line["message"] for line in lines if line["kind"] == "guard"]
@@ -266,7 +273,8 @@ def guarded(task: str, given: argparse.Namespace) -> tuple[dict[str, object], li
     for line in seen:
         mean = line["mean"]
         text.append(f"| {line['iter']} | {mean['ckdn']:.3f} | {mean['gmsd']:.4f} | {mean['psnr']:.2f} |")
-    return {"validations": seen, "guard": said}, [*text, "", *(f"> {message}" for message in said), ""]
+    said_or_not = [f"> {message}" for message in said] or ["The guard said nothing."]
+    return {"validations": seen, "guard": said}, [*text, "", *said_or_not, ""]
 
 
 def main(given: argparse.Namespace) -> None:
@@ -275,8 +283,12 @@ def main(given: argparse.Namespace) -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     text = ["# What a quality term does to restored pictures", "", __doc__.split("\n\n")[2].replace("\n", " "), ""]
     document = {**provenance(), "iterations": given.iterations, "tasks": {}}
-    text += [f"`python benchmarks/restoration_gain.py`, {document['date']}, commit {document['commit']}, "
-             f"{document['hardware']}; {given.iterations} iterations each, after as many of L1."]  # fmt: skip
+    command = "python benchmarks/restoration_gain.py --train pristine/train --test pristine/test --out FOLDER"
+    counted = " and ".join(str(len(list_images(folder))) for folder in (given.train, given.test))
+    text.append(
+        f"`{command} --iterations {given.iterations}` ({counted} photographs), {document['date']}, commit "
+        f"{document['commit']}, {document['hardware']}; {given.iterations} iterations each, after as many of L1."
+    )
     pictures = []
     for task in TASKS:
         network_of(task, START, given)
@@ -288,7 +300,7 @@ def main(given: argparse.Namespace) -> None:
         document["tasks"][task] = {"scores": scores, "gains": gained}
         text += ["", f"## {task}: gain over L1, {len(scores[L1]['psnr'])} photographs", "", table_of(gained, scores)]
     document["guard"], shown = guarded(next(iter(TASKS)), given)
-    text += ["", LEGEND, "", "## The guard: ckdn-s alone, without bound and without L1", "", *shown]
+    text += ["", LEGEND, "", "## The guard", "", *shown]
     text += ["", "![Input, each loss in the order of the table, clean](restoration_gain.webp)", ""]
     with whole(RESULTS / "restoration_gain.json") as path:
         path.write_text(json.dumps(document, indent=1))
