@@ -3,27 +3,37 @@
     python -m benchmarks.shipped --data ../shared/data      # about ten minutes of a core
     python -m benchmarks.shipped --readme                   # only fills in README's table
 
-GAN above L1: how often PCARN's GAN output scores above its L1 output, which has the higher PSNR, on photographs that no
-shipped scorer was trained on (dev_sr_x4), and the clean image above both; cvrkd-s is shown another clean photograph.
-Gained by gaming: `irq probe` on restorations of the same photographs; the mean gain in shares of the metric's own
-range, with its interval; in brackets where the metric sees the clean image, and moving towards it is no gaming.
-Milliseconds: one core's time for an image of 256 px, of a score and of a score with its gradient to the pixels, median
-of seven in turns. The agreement with people is agreement.json's, of benchmarks/agreement.py.
+GAN above L1: how often PCARN's GAN output scores above its L1 output, which has the higher PSNR, and the clean image
+above both; on photographs of dev_sr_x4 whose restorations no shipped scorer was trained on (half of them decided which
+checkpoint was kept, and the restoration teacher, from which all three started, had seen the clean photographs).
+cvrkd-s is shown another clean photograph, here and in what follows. Gained by gaming: `irq probe` on restorations of
+the same photographs; the mean gain in shares of the metric's own range, with its interval; in brackets where the metric
+sees the clean image, and moving towards it is no gaming. Milliseconds: one core's time for an image of 256 px, of a
+score and of a score with its gradient to the pixels, median of seven in turns; cvrkd-s is shown a new reference at each
+call. Controls: what a scorer's reference is to it, when a wrong one takes its place. The agreement with people is
+agreement.json's, of benchmarks/agreement.py.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import itertools
 import json
 import runpy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from scipy.stats import spearmanr
+from torch import Tensor
 
 import ir_quality_plugin.integrations  # noqa: F401  # before basicsr or pyiqa
 from ir_quality_plugin import list_scorers
+from ir_quality_plugin.catalog import find_weights
 from ir_quality_plugin.checkpoints.json_file import plain, write_json
+from ir_quality_plugin.checkpoints.read import read_weights
 from ir_quality_plugin.checkpoints.write import whole
 from ir_quality_plugin.data.images import list_images, pair_by_stem, read_image
 from ir_quality_plugin.engine.gaming import Attack, Images, gradient_of
@@ -57,8 +67,19 @@ USES = {
 SR, FRESH_SR, GAN = "sr4kiqa", "sr4kiqa, what no shipped scorer was trained or chosen on", "gan2afc"
 
 
-def photographs(data: Path) -> list[dict[str, torch.Tensor]]:
-    """The clean image, the input and the restorations of each photograph that no shipped scorer was trained on."""
+class Beside(Metric):
+    """A metric that judges against any clean image, always shown the same one."""
+
+    def __init__(self, metric: Metric, another: Tensor) -> None:
+        super().__init__(metric.name, metric.origin, None, metric.higher_is_better, tiled=metric.tiled)
+        self.metric, self.another = metric, another
+
+    def _score(self, restored: Tensor, guide: Tensor | None) -> Tensor:
+        return self.metric(restored, reference=self.another)
+
+
+def photographs(data: Path) -> list[dict[str, Tensor]]:
+    """The clean image, the input and the restorations of each photograph whose restorations no scorer learnt from."""
     folder = data / "restored/dev_sr_x4"
     part_of = runpy.run_path(str(ROOT / "recipes/compact/tables.py"))["part_of"]
     cleans = [path for path in list_images(folder / "gt") if part_of(path.stem) != "train"]
@@ -66,16 +87,13 @@ def photographs(data: Path) -> list[dict[str, torch.Tensor]]:
     return [{name: read_image(paths[index])[None] for name, paths in found.items()} for index in range(len(cleans))]
 
 
-def preferences(
-    metrics: dict[str, Metric], pictures: list[dict[str, torch.Tensor]], another: torch.Tensor
-) -> dict[str, dict[str, int]]:
+def preferences(metrics: dict[str, Metric], pictures: list[dict[str, Tensor]]) -> dict[str, dict[str, int]]:
     """How often each metric prefers the GAN's output to the L1 network's, and the clean image to both."""
     found = {}
     for name, metric in metrics.items():
         rows = []
         for images in pictures:
-            reference = images["gt"] if metric.aligned else another
-            scores = (metric(images[kind], images["degraded"], reference).item() for kind in (*PAIR, "gt"))
+            scores = (metric(images[kind], images["degraded"], images["gt"]).item() for kind in (*PAIR, "gt"))
             rows.append([metric.sign * score for score in scores])
         found[name] = {
             "gan_above_l1": sum(gan > l1 for l1, gan, _ in rows),
@@ -101,27 +119,90 @@ def gaming(metrics: dict[str, Metric], pictures: list[Images]) -> dict[str, Any]
 def costs(metrics: dict[str, Metric], rounds: int = 7) -> dict[str, Any]:
     """Time of a score, and of one with its gradient to the pixels."""
     generator = torch.Generator().manual_seed(0)
-    images = Images(*(torch.rand(1, 3, SIDE_PX, SIDE_PX, generator=generator) for _ in range(3)))
-    clock = Clock(torch.device("cpu"), "cpu", rounds)
+    restored, degraded, *references = (torch.rand(1, 3, SIDE_PX, SIDE_PX, generator=generator) for _ in range(34))
+    clock, never_seen = Clock(torch.device("cpu"), "cpu", rounds), itertools.cycle(references)
+
+    def timed(call: Callable[[Metric, Images], Any]) -> dict[str, Any]:
+        return clock.interleaved(
+            {
+                name: lambda metric=metric: call(metric, Images(restored, degraded, next(never_seen)))
+                for name, metric in metrics.items()
+            }
+        )
+
     with torch.inference_mode():
-        scores = clock.interleaved({name: lambda metric=metric: metric(*images) for name, metric in metrics.items()})
-    gradients = clock.interleaved(
-        {name: lambda metric=metric: gradient_of(metric, images, images.restored) for name, metric in metrics.items()}
-    )
+        scores = timed(lambda metric, images: metric(*images))
+    gradients = timed(lambda metric, images: gradient_of(metric, images, images.restored))
     return {name: {"score": scores[name], "gradient": gradients[name]} for name in metrics}
+
+
+def controls(metrics: dict[str, Metric], pictures: list[dict[str, Tensor]], another: Tensor) -> dict[str, Any]:
+    """How alike the scores of restorations are when what they are judged against is replaced: rank and difference."""
+    noise = torch.rand(another.shape, generator=torch.Generator().manual_seed(0))
+    rows = [
+        (images[kind], images, pictures[index - 1])
+        for index, images in enumerate(pictures)
+        for kind in sorted({*GAMED, *PAIR})
+    ]
+    ckdn, cvrkd = metrics["ckdn-s"], metrics["cvrkd-s"]
+    judged = {
+        "ckdn-s": {
+            "true": [ckdn(restored, images["degraded"]) for restored, images, _ in rows],
+            "the restored image itself": [ckdn(restored, restored) for restored, *_ in rows],
+            "another photograph's input": [
+                ckdn(restored, resized(other["degraded"], images["degraded"])) for restored, images, other in rows
+            ],
+        },
+        "cvrkd-s": {
+            "true": [cvrkd(restored, reference=another) for restored, *_ in rows],
+            "uniform noise": [cvrkd(restored, reference=noise) for restored, *_ in rows],
+            "the restored image itself": [cvrkd(restored, reference=restored) for restored, *_ in rows],
+            "its own clean image": [cvrkd(restored, reference=images["gt"]) for restored, images, _ in rows],
+        },
+    }
+    return {name: {kind: likeness(scores, by["true"]) for kind, scores in by.items()} for name, by in judged.items()}
+
+
+def resized(image: Tensor, like: Tensor) -> Tensor:
+    """An image at another one's size."""
+    return torch.nn.functional.interpolate(image, like.shape[-2:], mode="bicubic", antialias=True).clamp(0, 1)
+
+
+def likeness(scores: list[Tensor], true: list[Tensor]) -> dict[str, float]:
+    """The rank correlation of two lists of scores, and the mean of their absolute differences."""
+    one, other = torch.cat(scores), torch.cat(true)
+    return {"srcc": spearmanr(one, other).statistic, "mean_difference": (one - other).abs().mean().item()}
+
+
+def digest(name: str) -> str:
+    """What tells these weights from others, whatever their card says."""
+    path = find_weights(name)
+    tensors = {} if path is None else read_weights(path).tensors
+    found = hashlib.sha256()
+    for key in sorted(tensors):
+        found.update(key.encode() + tensors[key].contiguous().numpy().tobytes())
+    return found.hexdigest()
 
 
 def measure(data: Path) -> dict[str, Any]:
     """Everything that is measured here."""
     metrics = build_metrics([card.name for card in list_scorers() if card.name in USES], PYIQA)
-    pictures = photographs(data)
+    pictures, another = photographs(data), read_image(data / ANOTHER)[None]
+    beside = metrics | {"cvrkd-s": Beside(metrics["cvrkd-s"], another)}
     with torch.inference_mode():
-        preferred = preferences(metrics, pictures, read_image(data / ANOTHER)[None])
+        preferred, replaced = preferences(beside, pictures), controls(metrics, pictures, another)
     attacked = [
         Images(images[GAMED[index % 2]], images["degraded"], images["gt"]) for index, images in enumerate(pictures)
     ]
     return plain(
-        {**provenance(), "costs": costs(metrics), "preferences": preferred, "gaming": gaming(metrics, attacked)}
+        {
+            **provenance(),
+            "weights": {name: digest(name) for name in metrics if name not in PYIQA},
+            "controls": replaced,
+            "costs": costs(metrics),
+            "preferences": preferred,
+            "gaming": gaming(beside, attacked),
+        }
     )
 
 

@@ -55,3 +55,10 @@ def test_readme_has_the_committed_figures():
     assert filled(text, shipped.BEGIN, shipped.END, shipped.table(*found)) == text, (
         "run: python -m benchmarks.shipped --readme"
     )
+
+
+def test_the_figures_are_of_the_weights_that_ship():
+    measured = json.loads((ROOT / "benchmarks/results/shipped.json").read_text())
+    assert measured["weights"] == {name: shipped.digest(name) for name in ("teacheriqa-s", "ckdn-s", "cvrkd-s")}, (
+        "run: python -m benchmarks.shipped"
+    )
