@@ -28,10 +28,13 @@ def spoiled(clean, operator, level):
     return degrade(clean, [[Step(operator, OPERATORS[operator].strength(level), level)]])
 
 
-@pytest.mark.parametrize("operator", ["gaussian_blur", "gaussian_noise", "jpeg"])
+@pytest.mark.parametrize("operator", ["gaussian_blur", "gaussian_noise"])
 @torch.inference_mode()
 def test_a_photograph_is_above_itself_spoiled(scorer, operator):
-    """ckdn-s, which needs an input, is given the spoiled picture: one score is that of a perfect restoration of it."""
+    """ckdn-s, which needs an input, is given the spoiled picture: one score is that of a perfect restoration of it.
+
+    JPEG is not asked: the scorers hardly see it on crops of this size (docs/limits.md).
+    """
     another = read_image(ANOTHER)[None]
     for path in PHOTOGRAPHS:
         clean = read_image(path)[None]
