@@ -242,8 +242,8 @@ class ContentVariantDistillationLoss(AlignedOpinionLoss):
         distillation_weight: of the blocks' distance; 0 trains without a teacher's knowledge.
         options: of `OpinionLoss`.
 
-    Source: CVRKD-IQA, section 3.3; deviations: all blocks of the difference mixer, as the paper intends; gradient_weight
-    and push of `OpinionLoss`, both off unless asked for.
+    Source: CVRKD-IQA, section 3.3; deviations: all blocks of the difference mixer, as the paper intends; and, both off
+    unless asked for, gradient_weight and push of `OpinionLoss`.
     """
 
     settings = (("", "any-clean"),)

@@ -1,4 +1,4 @@
-"""Write the tables that the shipped scorers are trained on: made triplets, real networks' outputs, people's scores.
+r"""Write the tables that the shipped scorers are trained on: made triplets, real networks' outputs, people's scores.
 
     # All: the network that labels, and that the scorers start from. Every twentieth of 680 clean photographs, in the
     # order of their names, is in datasets/pristine/val (34), the others in datasets/pristine/train (646); the network
