@@ -70,6 +70,8 @@ def test_the_wheel_holds_code_weights_recipes_templates_and_licences(wheel):
     data = tracked({".yml", ".yaml", ".sh", ".py", ".json", ".png", ".jpg", ".csv", ".txt"}, "recipes")
     assert {f"ir_quality_plugin/{name}" for name in data} - names == set()
     assert any(name.endswith("licenses/THIRD_PARTY_NOTICES") for name in names)
+    assert "ir_quality_plugin/weights/LICENSE" in names  # beside what it is about, and where installers look
+    assert any(name.endswith("licenses/ir_quality_plugin/weights/LICENSE") for name in names)
 
 
 def test_the_wheel_holds_nothing_else(wheel):
@@ -94,7 +96,7 @@ def test_the_source_distribution_holds_the_package_and_no_tests(built):
         "SECURITY.md",
     } <= names
     assert {f"ir_quality_plugin/weights/{name}-s.safetensors" for name in ("ckdn", "cvrkd", "teacheriqa")} <= names
-    assert "ir_quality_plugin/recipes/schema.json" in names
+    assert {"ir_quality_plugin/recipes/schema.json", "ir_quality_plugin/weights/LICENSE"} <= names
     assert not [name for name in names if name.startswith(("tests", "benchmarks"))]
 
 
@@ -103,6 +105,7 @@ def test_the_wheel_says_what_it_needs_and_who_made_it(wheel):
     text = wheel.read(name).decode()
     assert f"Version: {irq.__version__}\n" in text
     assert "Requires-Python: <3.13,>=3.11" in text
+    assert "License-Expression: Apache-2.0 AND LicenseRef-research-only-weights\n" in text
     assert {"basicsr", "pyiqa", "all", "dev", "docs"} == set(re.findall(r"Provides-Extra: (\w+)", text))
     always = re.findall(r"^Requires-Dist: ([\w-]+)(?!.*extra ==)[^\n]*$", text, re.MULTILINE)
     assert "torch" in always and not {"basicsr", "pyiqa"} & set(always)

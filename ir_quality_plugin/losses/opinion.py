@@ -133,7 +133,8 @@ class AlignedOpinionLoss(OpinionLoss):
         network: a `CVRKD`, trained in place.
         options: of `OpinionLoss`.
 
-    Source: CVRKD-IQA's full-reference teacher, as released; deviation: gradient_weight (2403.11397).
+    Source: CVRKD-IQA's full-reference teacher, as released; deviations: gradient_weight (2403.11397) and push, both off
+    unless asked for.
     """
 
     trains = CVRKD
@@ -165,7 +166,8 @@ class ConditionalDistillationLoss(OpinionLoss):
         elo_points: of Elo over the score range.
         options: of `OpinionLoss`.
 
-    Source: CKDN, section 3, and the release's numbers; deviations: none.
+    Source: CKDN, section 3, and the release's numbers; deviations: gradient_weight and push of `OpinionLoss`, which the
+    paper lacks, both off unless asked for.
     """
 
     trains = CKDN
@@ -240,7 +242,8 @@ class ContentVariantDistillationLoss(AlignedOpinionLoss):
         distillation_weight: of the blocks' distance; 0 trains without a teacher's knowledge.
         options: of `OpinionLoss`.
 
-    Source: CVRKD-IQA, section 3.3; deviation: all blocks of the difference mixer, as the paper intends.
+    Source: CVRKD-IQA, section 3.3; deviations: all blocks of the difference mixer, as the paper intends; and, both off
+    unless asked for, gradient_weight and push of `OpinionLoss`.
     """
 
     settings = (("", "any-clean"),)

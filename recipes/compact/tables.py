@@ -1,18 +1,36 @@
-"""Write the tables that the shipped scorers are trained on: made triplets, real networks' outputs, people's scores.
+r"""Write the tables that the shipped scorers are trained on: made triplets, real networks' outputs, people's scores.
 
-    irq triplets --photographs PHOTOGRAPHS --out datasets/made --restorations 3 \
+    # All: the network that labels, and that the scorers start from. Every twentieth of 680 clean photographs, in the
+    # order of their names, is in datasets/pristine/val (34), the others in datasets/pristine/train (646); the network
+    # learns from the latter, without labels, and everything below is made of them.
+    irq train -opt recipes/teacher_iqa/compact_teacher.yml     # TEACHER: experiments/.../models/net_g_latest.pth
+
+    # teacheriqa-s and cvrkd-s: one made set, six spoiled pictures of a photograph, every row once.
+    irq triplets --photographs datasets/pristine/train --out datasets/made --restorations 3 \
         --scale 1 --scale 2 --scale 3 --scale 4 --scale 8
-    irq triplets --photographs PHOTOGRAPHS --out datasets/made_more --restorations 4 --seed 1 \
+    python recipes/compact/distorted.py --photographs datasets/pristine/train --out datasets/distorted --each 6
+    python recipes/compact/tables.py gather --data DATA --made datasets/made --made datasets/distorted \
+        --out datasets/compact
+    irq label --table datasets/compact/unlabelled.csv --out datasets/compact/consensus.csv \
+        --metric fsim --metric vsi --teacher TEACHER
+    python recipes/compact/tables.py finish --data DATA --out datasets/compact --overlap \
+        --repeat-networks 1 --repeat-scenes 1
+
+    # ckdn-s, which starts from the shipped teacheriqa-s: two made sets, twelve spoiled pictures of a photograph, and
+    # rare rows listed more often.
+    irq triplets --photographs datasets/pristine/train --out datasets/made --restorations 3 \
         --scale 1 --scale 2 --scale 3 --scale 4 --scale 8
-    python recipes/compact/distorted.py --photographs PHOTOGRAPHS --out datasets/distorted --each 12
+    irq triplets --photographs datasets/pristine/train --out datasets/made_more --restorations 4 --seed 1 \
+        --scale 1 --scale 2 --scale 3 --scale 4 --scale 8
+    python recipes/compact/distorted.py --photographs datasets/pristine/train --out datasets/distorted --each 12
     python recipes/compact/tables.py gather --data DATA --made datasets/made --made datasets/made_more \
         --made datasets/distorted --out datasets/compact
     irq label --table datasets/compact/unlabelled.csv --out datasets/compact/consensus.csv \
-        --metric fsim --metric vsi --teacher TEACHER.pth
+        --metric fsim --metric vsi --teacher TEACHER
     python recipes/compact/tables.py finish --data DATA --out datasets/compact --overlap
 
-teacheriqa-s and cvrkd-s, which were trained before ckdn-s, saw the first made set and --each 6 alone, each row once.
-PHOTOGRAPHS are the clean ones of `datasets/pristine/train`, TEACHER what teacher_iqa/compact_teacher.yml made of them.
+The tables of a scorer replace those of another: train teacheriqa-s and cvrkd-s before the second block, or give it
+another --out and the recipe that folder (`--set datasets.train.dataroot=...`, and of val and test).
 
 `gather` joins the made triplets and DATA/restored/dev_sr_x4 (a photograph that both show is one content). `finish` adds
 a clean image to each degraded input, with the label 1; the people's scores of DATA/human/sr4kiqa, cut into tiles, with
@@ -44,10 +62,6 @@ TILES = {
     False: [(top, left) for top in (0, 336) for left in (0, 240, 456)],
     True: [(top, left) for top in (0, 168, 336) for left in (0, 120, 240, 336, 456)],  # overlapping
 }
-
-
-# How often the training tables list a row: outputs of real networks and people's scores are few, and count for more.
-NETWORKS_REPEATED, SCENES_REPEATED = 4, 2
 
 
 def part_of(content):
@@ -96,8 +110,8 @@ def gather(data, made, out):
     write_table(out / "unlabelled.csv", rows, [name for name in COLUMNS if name != "mos"])
 
 
-def finish(data, out, overlap):
-    """The consensus, clean images, and people's scores, apart by content."""
+def finish(data, out, overlap, repeat_networks, repeat_scenes):
+    """The consensus, clean images, and people's scores, apart by content; in training, rare rows several times."""
     judged = read_table(out / "consensus.csv")
     # The input of a picture that nothing restored is itself; the clean image then is its own as well.
     inputs = {
@@ -114,8 +128,8 @@ def finish(data, out, overlap):
     for part in ("train", "val", "test"):
         blind = [row for row in [*made, *scenes, *under_water] if row["part"] == part]
         if part == "train":
-            blind += [row for row in blind if row.get("distortion") in NETWORKS for _ in range(NETWORKS_REPEATED - 1)]
-            blind += [row for row in scenes if row["part"] == part for _ in range(SCENES_REPEATED - 1)]
+            blind += [row for row in blind if row.get("distortion") in NETWORKS for _ in range(repeat_networks - 1)]
+            blind += [row for row in scenes if row["part"] == part for _ in range(repeat_scenes - 1)]
         write_table(out / f"blind_{part}.csv", blind)
         write_table(out / f"guided_{part}.csv", [row for row in blind if row.get("degraded")])
 
@@ -175,10 +189,12 @@ if __name__ == "__main__":
     parser.add_argument("--made", type=Path, action="append", help="repeatable")
     parser.add_argument("--out", type=Path, default=Path("datasets/compact"))
     parser.add_argument("--overlap", action="store_true", help="15 tiles of an image that people judged instead of 6")
+    parser.add_argument("--repeat-networks", type=int, default=4, help="how often a real network's output is listed")
+    parser.add_argument("--repeat-scenes", type=int, default=2, help="how often a tile that people judged is listed")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     if given.step == "gather":
         gather(given.data, given.made or [Path("datasets/made")], given.out)
     else:
-        finish(given.data, given.out, given.overlap)
+        finish(given.data, given.out, given.overlap, given.repeat_networks, given.repeat_scenes)
