@@ -64,7 +64,7 @@ USES = {
     "niqe": ("nothing", "BasicSR's"),
     "cnniqa": ("nothing", "trained on LIVE"),
 }
-SR, FRESH_SR, GAN = "sr4kiqa", "sr4kiqa, what no shipped scorer was trained or chosen on", "gan2afc"
+SR, FRESH_SR, GAN = "sr4kiqa", "sr4kiqa, what no shipped scorer was trained on", "gan2afc"
 
 
 class Beside(Metric):
