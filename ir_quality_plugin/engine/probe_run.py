@@ -16,7 +16,7 @@ from ..checkpoints.json_file import write_json
 from ..checkpoints.table_file import write_table
 from ..checkpoints.write import whole
 from ..data.folders import DEGRADED, RESTORED, Unpaired
-from ..data.results_folder import forget, held
+from ..data.results_folder import held, taking_their_place
 from ..data.score_table import formula_note
 from ..errors import ImageError
 from ..integrations.metric import Metric
@@ -50,7 +50,7 @@ def probed_folder(
     out: Path,
     device: str = "cpu",
     track: Callable[[Sequence[Subject]], Iterable[Subject]] = iter,
-) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]], Path]]:
     """Probe the images of a folder; write scores.csv, summary.json and the pictures.
 
     The folder of the results is held until the block is left, so that the page can be written into it.
@@ -63,7 +63,7 @@ def probed_folder(
         track: wraps the images to show progress.
 
     Yields:
-        The summary, and a row an image and metric.
+        The summary, a row an image and metric, and the folder to write the page to: it gets its place with the others.
 
     Raises:
         UsageError: what is wrong with the call, before any work is done for it.
@@ -72,17 +72,17 @@ def probed_folder(
     subjects, unpaired = find_subjects(plan)
     check_metrics(metrics, plan, subjects, device)
     with held(out, "probe", options_of(plan, metrics)):
-        forget(out)
         probed = [one for subject in track(subjects) for one in probe_subject(subject, metrics, plan, out, device)]
         rows = [one.row for one in probed]
-        write_rows(out / "scores.csv", rows)
-        if all(row["reason"] for row in rows):
-            raise ImageError(
-                f"nothing could be probed; the first reason: {rows[0]['reason']}; all are in {out / 'scores.csv'}"
-            )
-        document = describe(plan, metrics, probed, unpaired)
-        write_json(out / "summary.json", document)
-        yield document, rows
+        with taking_their_place(out) as place:
+            write_rows(place / "scores.csv", rows)
+            if all(row["reason"] for row in rows):
+                raise ImageError(
+                    f"nothing could be probed; the first reason: {rows[0]['reason']}; all are in {out / 'scores.csv'}"
+                )
+            document = describe(plan, metrics, probed, unpaired)
+            write_json(place / "summary.json", document)
+            yield document, rows, place
 
 
 def probe_subject(
