@@ -46,6 +46,14 @@ def locked(path: Path, what: str) -> Iterator[None]:
         lock.release()
 
 
+def lock_of_training(root: Path, name: str) -> Path:
+    """The lock file of a training, by whichever trainer.
+
+    It is not in the run's folder, which is put aside when a run begins anew, nor among other runs' folders.
+    """
+    return root / ".irq_locks" / f"{name}.lock"
+
+
 def _acquired(path: Path, by_being_there: Path) -> BaseFileLock:
     lock: BaseFileLock = FileLock(path, timeout=0)
     try:

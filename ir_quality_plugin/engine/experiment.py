@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 
 from ..checkpoints.read import read_checkpoint
 from ..checkpoints.write import sync, whole, why
-from ..data.lock import locked
+from ..data.lock import lock_of_training, locked
 from ..errors import CheckpointError, QualityPluginError, UsageError
 from .together import together
 
@@ -60,9 +60,7 @@ class Experiment:
         with ExitStack() as stack:
             with together(self.accelerator):
                 if self.accelerator.is_main_process:
-                    # Not in the folder, which is put aside when a run begins anew, nor among other runs' folders.
-                    lock = self.root / ".irq_locks" / f"{self.folder.name}.lock"
-                    stack.enter_context(locked(lock, str(self.folder)))
+                    stack.enter_context(locked(lock_of_training(self.root, self.folder.name), str(self.folder)))
                     self._put_back()
             yield
 
