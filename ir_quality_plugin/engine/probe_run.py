@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ from .probe_plan import Plan, Subject, check_metrics, find_subjects, options_of,
 COLUMNS = ("image", "metric", "start", "gamed", "natural_range", "gain", "gradient_l1", "picture", "reason")
 # Fewer images than this say little of others.
 ENOUGH_TO_PROBE = 10
+# Of a picture's stem: a file's name has 255 in all.
+MOST_BYTES = 200
 
 
 class Probed(NamedTuple):
@@ -98,7 +101,8 @@ def probe_subject(
         yield from (Probed({"image": image, "metric": name, "reason": reason}) for name in metrics)
         return
     said = judged(metrics, images, found)
-    original = save(images.restored, out, f"pictures/original/{subject.name}.png") if said else ""
+    name_of_pictures = shortened(subject.name)
+    original = save(images.restored, out, f"pictures/original/{name_of_pictures}.png") if said else ""
     for name, gamed in found.items():
         if isinstance(gamed, str):
             yield Probed({"image": image, "metric": name, "reason": gamed})
@@ -112,11 +116,19 @@ def probe_subject(
             "natural_range": finding.range,
             "gain": finding.gain,
             "gradient_l1": finding.gradient_l1,
-            "picture": save(gamed.picture, out, f"pictures/{folder_of(name)}/{subject.name}.png"),
+            "picture": save(gamed.picture, out, f"pictures/{folder_of(name)}/{name_of_pictures}.png"),
             "original": original,
             "reason": "",
         }
         yield Probed(row, finding, said[name])
+
+
+def shortened(name: str) -> str:
+    """A name that leaves room in a file's for what it is called while it is written; a long one ends in a digest."""
+    data = name.encode("utf-8", "surrogateescape")
+    if len(data) <= MOST_BYTES:
+        return name
+    return f"{data[: MOST_BYTES - 9].decode('utf-8', 'ignore')}-{hashlib.sha256(data).hexdigest()[:8]}"
 
 
 def folder_of(metric: str) -> str:
