@@ -17,7 +17,7 @@ NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.E
 
 @contextmanager
 def locked(path: Path, what: str) -> Iterator[None]:
-    """Hold a lock file inside of the block. Where the disk knows no locks, a file `PATH.held` is the lock by being there.
+    """Hold a lock file inside of the block. Where the disk knows no locks, `PATH.held` is one by being there.
 
     Args:
         path: of the file; its folder is made where it is not there yet.

@@ -15,7 +15,7 @@ from ..data.partners import with_folder, without_references, without_repeats
 from ..data.readers import read_csv, read_labels
 from ..data.results_folder import held, place, taking_their_place
 from ..data.votes import Vote
-from ..errors import ImageError, UsageError
+from ..errors import UsageError
 from ..integrations.metric import Metric
 from ..metrics.resampling import Unit
 from ..version import __version__

@@ -25,8 +25,8 @@ def states_of(options: Options, experiment: Experiment, auto_resume: bool) -> li
     path = options.path.resume_state
     if (path or auto_resume) and any(experiment.states.glob("*.state")):
         raise UsageError(
-            f"{experiment.folder} is a run of BasicSR's own trainer, whose states are of another kind; go on with it by "
-            "python -m ir_quality_plugin.basicsr_train, or begin a run of another name, with its network as "
+            f"{experiment.folder} is a run of BasicSR's own trainer, whose states are of another kind; go on with it "
+            "by python -m ir_quality_plugin.basicsr_train, or begin a run of another name, with its network as "
             "path.pretrain_network_g"
         )
     if path and not Path(path).is_dir():

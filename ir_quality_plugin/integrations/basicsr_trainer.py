@@ -69,7 +69,7 @@ def exactly_yaml_1_2(opt: Any) -> Any:
 def run(pipeline: Callable[[str], None], root: Path) -> None:
     """Run BasicSR's training or testing pipeline below `root`.
 
-    The options are checked before anything is built, and another training of the name, by whichever trainer, is kept out
+    The options are checked before anything is built, and another training of the name, by either trainer, is kept out
     until the end. An error of ours ends it with one line, and code 2 where the
     option file or the call is wrong, 1 where the work failed.
     """

@@ -169,7 +169,11 @@ def in_this_process(workplace, monkeypatch):
     folder, options = workplace
     (folder / "opt.yml").write_text(yaml.safe_dump(options))
     monkeypatch.chdir(folder)
-    for module, name in ((basicsr.train, "parse_options"), (basicsr.test, "parse_options"), (option_files, "ordered_yaml")):
+    for module, name in (
+        (basicsr.train, "parse_options"),
+        (basicsr.test, "parse_options"),
+        (option_files, "ordered_yaml"),
+    ):
         monkeypatch.setattr(module, name, getattr(module, name))
     monkeypatch.setattr(basicsr.train, "load_resume_state", basicsr.train.load_resume_state)
 
@@ -216,7 +220,9 @@ def test_neither_trainer_goes_on_in_a_run_of_the_others(in_this_process, capsys)
     call(pipeline)  # a new run puts the earlier one aside
     with pytest.raises(SystemExit) as ended:
         call(pipeline, "--auto_resume")
-    assert ended.value.code == 2 and "smoke is a run of irq train, whose states are of another" in capsys.readouterr().err
+    assert (
+        ended.value.code == 2 and "smoke is a run of irq train, whose states are of another" in capsys.readouterr().err
+    )
     (ours.states / "4").rmdir()
     (ours.states / "4.state").touch()
     options = SimpleNamespace(path=SimpleNamespace(resume_state=None))
