@@ -12,6 +12,7 @@ import ir_quality_plugin
 PACKAGE = Path(ir_quality_plugin.__file__).parent
 LAYERS = [
     {"errors", "version"},
+    {"files"},
     {"nn"},
     {"models", "degradations"},
     {"checkpoints", "metrics", "data"},

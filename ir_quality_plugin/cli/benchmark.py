@@ -88,9 +88,9 @@ def benchmark(
         seed,
         device,
         lambda work: followed(work, len(work), echo_line, unit="image"),
-    ) as (document, results, scored):
-        page = write_benchmark_page(
-            out / "report.html",
+    ) as (document, results, scored, place):
+        write_benchmark_page(
+            place / "report.html",
             document,
             Seen([row.image for row in scored.rows], scored.mos, scored.scores),
             f"irq benchmark {__version__}, {date.today()}",
@@ -99,7 +99,7 @@ def benchmark(
         typer.echo(json.dumps(document, indent=1))
     else:
         show(document)
-        typer.echo(f"The page: {page}")
+        typer.echo(f"The page: {out / 'report.html'}")
     for line in document["warnings"]:
         echo_line(line)
     failed = len(document["failures"])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..data.lock import locked
+from ..data.results_folder import LOCK, OWNER, held
 from ..errors import UsageError
 from .extras import require
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-LOCK = ".irq.lock"
 TILE_PX = 192
 PLAIN, WITH_TERM = "L1", "L1 + CKDN term"
 ENLARGED = ("bicubic", PLAIN, WITH_TERM)
@@ -51,9 +50,12 @@ def demo(
     require("basicsr", "skimage", "pyiqa")
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out}: it is a file; expected a folder")
-    if out.is_dir() and not (out / "photographs").is_dir() and {path.name for path in out.iterdir()} - {LOCK}:
-        raise UsageError(f"--out {out}: the folder holds other things; expected a new one, or one of an earlier demo")
-    with locked(out.absolute() / LOCK, f"--out {out}"), contextlib.chdir(out):
+    if out.is_dir() and not (out / OWNER).is_file() and any(not path.name.startswith(LOCK) for path in out.iterdir()):
+        raise UsageError(
+            f"--out {out}: the folder holds other things, and no {OWNER} says that a demo made them; expected a new "
+            "one, or one of an earlier demo"
+        )
+    with held(out.absolute(), "demo"), contextlib.chdir(out):
         cut_photographs(Path("photographs"))
         seconds = {name: train(recipe, iterations) for name, recipe in ((PLAIN, "l1"), (WITH_TERM, "l1_ckdn"))}
         scores, pictures = evaluate()

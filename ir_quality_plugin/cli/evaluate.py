@@ -117,22 +117,22 @@ def named_folders(restored: list[str]) -> dict[str, Path]:
 def finish(found: Evaluated, plan: Plan, folders: dict[str, Path], out: Path, as_json: bool) -> None:
     """Write the three files, print the result, and end with 1 where a file could not be scored."""
     from ..checkpoints.json_file import write_json
-    from ..data.results_folder import forget
+    from ..data.results_folder import taking_their_place
     from ..evaluation.summary import summarise
     from ..evaluation.table_file import write_scores
     from ..report.evaluation import write_report
 
     table = found.table
     summary = summarise(found, plan.pairing, folders, plan.scale)
-    forget(out)
-    write_scores(out / "scores.csv", table)
-    write_json(out / "summary.json", summary)
-    page = write_report(out / "report.html", summary, table, plan.pairing, found.thumbnails, found.began)
+    with taking_their_place(out) as place:
+        write_scores(place / "scores.csv", table)
+        write_json(place / "summary.json", summary)
+        write_report(place / "report.html", summary, table, plan.pairing, found.thumbnails, found.began)
     if as_json:
         typer.echo(json.dumps(summary, indent=1))
     else:
         show(summary)
-        typer.echo(f"\n{page}")
+        typer.echo(f"\n{out / 'report.html'}")
     speak_of_trouble(summary)
     if found.scored_now:
         rate = found.scored_now / max(found.seconds, 1e-9)

@@ -61,6 +61,8 @@ def label(
         raise UsageError("--teacher-options without --teacher; expected the weights as well")
     if out.resolve() == table.resolve():
         raise UsageError(f"--out {out} is the table itself, and would lose what it holds; expected another name")
+    if sheet is not None:
+        check_sheet(sheet, table, out)
     triplets = read_triplets(table, images)
     judge = None if teacher is None else saved_network(teacher, teacher_options)
     done = label_all(triplets, out, metrics or METRICS, judge, _weights(weights or []), workers)
@@ -72,15 +74,27 @@ def label(
     list_failures(done.failures, len(triplets), "have no label")
 
 
+def check_sheet(sheet: Path, table: Path, out: Path) -> None:
+    """Refuse to draw over anything but an earlier sheet.
+
+    Raises:
+        UsageError: it is a file of another kind, or one that the same call reads or writes.
+    """
+    from ..report.label_sheet import is_sheet
+
+    others = (table, out, out.with_suffix(".json"), out.with_suffix(".scores.jsonl"))
+    if sheet.resolve() in [path.resolve() for path in others] or (sheet.exists() and not is_sheet(sheet)):
+        raise UsageError(
+            f"--sheet {sheet} is no sheet that irq label drew, and would lose what it holds; expected a new name"
+        )
+
+
 def draw(labels: Path, sheet: Path) -> None:
     """Draw some of the labelled images: labels are to be looked at before anything is trained on them."""
-    from ..checkpoints.write import whole
     from ..data.readers import read_labels
-    from ..report.label_sheet import label_sheet
+    from ..report.label_sheet import label_sheet, save_sheet
 
-    picture = label_sheet(read_labels("csv", labels))
-    with whole(sheet) as unfinished:
-        picture.save(unfinished, "png")
+    save_sheet(label_sheet(read_labels("csv", labels)), sheet)
     typer.echo(f"{sheet}: look at them before anything is trained on these labels")
 
 

@@ -80,13 +80,14 @@ def probe(
         out,
         device,
         lambda work: followed(work, len(work), echo_line, doing="probing", unit="image"),
-    ) as (document, rows):
-        page = write_probe_page(out / "report.html", document, rows, f"irq probe {__version__}, {date.today()}")
+    ) as (document, rows, place):
+        subtitle = f"irq probe {__version__}, {date.today()}"
+        write_probe_page(place / "report.html", document, rows, subtitle, pictures=out)
     if as_json:
         typer.echo(json.dumps(document, indent=1))
     else:
         show(document)
-        typer.echo(f"The page: {page}")
+        typer.echo(f"The page: {out / 'report.html'}")
     echo_first("unpaired", [f"{one['folder']}/{one['file']}: {one['reason']}" for one in document["unpaired"]])
     if document["failures"]:
         echo_first("failed", [f"{one['image']}, {one['metric']}: {one['reason']}" for one in document["failures"]])

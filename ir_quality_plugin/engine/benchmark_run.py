@@ -13,7 +13,7 @@ from ..checkpoints.table_file import write_table
 from ..data.labels import LabelTable, Row
 from ..data.partners import with_folder, without_references, without_repeats
 from ..data.readers import read_csv, read_labels
-from ..data.results_folder import forget, held, place
+from ..data.results_folder import held, place, taking_their_place
 from ..data.votes import Vote
 from ..errors import UsageError
 from ..integrations.metric import Metric
@@ -58,11 +58,13 @@ class Benchmarked(NamedTuple):
         document: the summary, as JSON holds it.
         results: one an image and metric.
         scored: what is compared.
+        place: the folder to write the page to: it gets its place with the others.
     """
 
     document: dict[str, Any]
     results: list[Result]
     scored: Scored
+    place: Path
 
 
 def read_judged(judged: Judged) -> LabelTable:
@@ -131,12 +133,12 @@ def benchmarked_folder(
         "resample": unit, "resamples": resamples, "seed": seed,
     }  # fmt: skip
     with held(out, "benchmark", options):
-        forget(out)
         results = score_table(table, metrics, device, track)
-        write_scores(out / "scores.csv", table, results)
-        document = summarise(table, metrics, results, votes, unit, resamples, seed)
-        write_json(out / "summary.json", document)
-        yield Benchmarked(document, results, in_common(table, metrics, results))
+        with taking_their_place(out) as folder:
+            write_scores(folder / "scores.csv", table, results)
+            document = summarise(table, metrics, results, votes, unit, resamples, seed)
+            write_json(folder / "summary.json", document)
+            yield Benchmarked(document, results, in_common(table, metrics, results), folder)
 
 
 def write_scores(path: Path, table: LabelTable, results: Sequence[Result]) -> None:

@@ -20,9 +20,15 @@ def states_of(options: Options, experiment: Experiment, auto_resume: bool) -> li
     """The states to go on from, the preferred one first; none for a new run.
 
     Raises:
-        UsageError: `path.resume_state` is no folder.
+        UsageError: `path.resume_state` is no folder, or BasicSR's own trainer has states there.
     """
     path = options.path.resume_state
+    if (path or auto_resume) and any(experiment.states.glob("*.state")):
+        raise UsageError(
+            f"{experiment.folder} is a run of BasicSR's own trainer, whose states are of another kind; go on with it "
+            "by python -m ir_quality_plugin.basicsr_train, or begin a run of another name, with its network as "
+            "path.pretrain_network_g"
+        )
     if path and not Path(path).is_dir():
         raise UsageError(f"path.resume_state={path}: no such state; expected experiments/NAME/training_states/ITER")
     return [Path(path)] if path else experiment.complete() if auto_resume else []

@@ -7,7 +7,7 @@ import pickle
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,13 @@ from safetensors import SafetensorError
 
 from ..checkpoints.read import read_checkpoint
 from ..checkpoints.write import sync, whole, why
-from ..data.lock import locked
+from ..data.lock import lock_of_training, locked
 from ..errors import CheckpointError, QualityPluginError, UsageError
 from .together import together
 
 PROGRESS = "progress.pt"
+# Ends of the names of a state that a newer one of its iteration replaces, and of one that is dropped.
+REPLACED, GOING = ".replaced", ".going.unfinished"
 # What Accelerate's reading of a damaged state ends in.
 UNREADABLE = (OSError, RuntimeError, ValueError, KeyError, EOFError, SafetensorError, pickle.UnpicklingError)
 
@@ -58,10 +60,18 @@ class Experiment:
         with ExitStack() as stack:
             with together(self.accelerator):
                 if self.accelerator.is_main_process:
-                    # Not in the folder, which is put aside when a run begins anew, nor among other runs' folders.
-                    lock = self.root / ".irq_locks" / f"{self.folder.name}.lock"
-                    stack.enter_context(locked(lock, str(self.folder)))
+                    stack.enter_context(locked(lock_of_training(self.root, self.folder.name), str(self.folder)))
+                    self._put_back()
             yield
+
+    def _put_back(self) -> None:
+        """Give states their names again where a kill came while they were replaced."""
+        for replaced in self.states.glob(f"*{REPLACED}"):
+            state = self.states / replaced.name.removesuffix(REPLACED)
+            if state.exists():
+                shutil.rmtree(replaced, ignore_errors=True)
+            else:
+                replaced.rename(state)
 
     def complete(self) -> list[Path]:
         """The complete states, the last one first."""
@@ -96,7 +106,7 @@ class Experiment:
         for folder in (self.models, self.states, self.pictures):
             folder.mkdir(parents=True, exist_ok=True)
         for left in self.states.glob("*.unfinished"):
-            shutil.rmtree(left)
+            shutil.rmtree(left, ignore_errors=left.name.endswith(GOING))
         for left in (*self.models.glob(".*.unfinished"), *self.folder.glob(".*.unfinished")):
             left.unlink()
         return aside
@@ -184,10 +194,19 @@ class Experiment:
         processes = self.accelerator.num_processes
         torch.save({**progress, "processes": processes, "digests": digests}, unfinished / PROGRESS)
         sync(unfinished / PROGRESS)
+        sync(unfinished)
+        replaced = folder.with_name(f"{folder.name}{REPLACED}")
         if folder.exists():
-            _remove(folder)
-        unfinished.rename(folder)
+            shutil.rmtree(replaced, ignore_errors=True)  # of an earlier time, when the disk did not let it go
+            folder.rename(replaced)
+        try:
+            unfinished.rename(folder)
+        except OSError:
+            if replaced.exists():
+                replaced.rename(folder)
+            raise
         sync(self.states)
+        shutil.rmtree(replaced, ignore_errors=True)
         for old in self.complete()[self.keep_states :]:
             _remove(old)
 
@@ -240,7 +259,9 @@ def _free(name: str) -> Path:
 
 
 def _remove(state: Path) -> None:
-    """Remove a state; a kill on the way leaves nothing that looks like one."""
-    going = state.with_name(f"{state.name}.going.unfinished")
-    state.rename(going)
-    shutil.rmtree(going)
+    """Remove a state, if the disk lets it; a kill on the way leaves nothing that looks like one."""
+    going = state.with_name(f"{state.name}{GOING}")
+    shutil.rmtree(going, ignore_errors=True)
+    with suppress(OSError):
+        state.rename(going)
+        shutil.rmtree(going, ignore_errors=True)

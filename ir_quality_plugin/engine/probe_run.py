@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from ..checkpoints.json_file import write_json
 from ..checkpoints.table_file import write_table
 from ..checkpoints.write import whole
 from ..data.folders import DEGRADED, RESTORED, Unpaired
-from ..data.results_folder import forget, held
+from ..data.results_folder import held, taking_their_place
 from ..data.score_table import formula_note
 from ..errors import ImageError
 from ..integrations.metric import Metric
@@ -27,6 +28,8 @@ from .probe_plan import Plan, Subject, check_metrics, find_subjects, options_of,
 COLUMNS = ("image", "metric", "start", "gamed", "natural_range", "gain", "gradient_l1", "picture", "reason")
 # Fewer images than this say little of others.
 ENOUGH_TO_PROBE = 10
+# Of a picture's stem: a file's name has 255 in all.
+MOST_BYTES = 200
 
 
 class Probed(NamedTuple):
@@ -50,7 +53,7 @@ def probed_folder(
     out: Path,
     device: str = "cpu",
     track: Callable[[Sequence[Subject]], Iterable[Subject]] = iter,
-) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]], Path]]:
     """Probe the images of a folder; write scores.csv, summary.json and the pictures.
 
     The folder of the results is held until the block is left, so that the page can be written into it.
@@ -63,7 +66,7 @@ def probed_folder(
         track: wraps the images to show progress.
 
     Yields:
-        The summary, and a row an image and metric.
+        The summary, a row an image and metric, and the folder to write the page to: it gets its place with the others.
 
     Raises:
         UsageError: what is wrong with the call, before any work is done for it.
@@ -72,17 +75,17 @@ def probed_folder(
     subjects, unpaired = find_subjects(plan)
     check_metrics(metrics, plan, subjects, device)
     with held(out, "probe", options_of(plan, metrics)):
-        forget(out)
         probed = [one for subject in track(subjects) for one in probe_subject(subject, metrics, plan, out, device)]
         rows = [one.row for one in probed]
-        write_rows(out / "scores.csv", rows)
-        if all(row["reason"] for row in rows):
-            raise ImageError(
-                f"nothing could be probed; the first reason: {rows[0]['reason']}; all are in {out / 'scores.csv'}"
-            )
-        document = describe(plan, metrics, probed, unpaired)
-        write_json(out / "summary.json", document)
-        yield document, rows
+        with taking_their_place(out) as place:
+            write_rows(place / "scores.csv", rows)
+            if all(row["reason"] for row in rows):
+                raise ImageError(
+                    f"nothing could be probed; the first reason: {rows[0]['reason']}; all are in {out / 'scores.csv'}"
+                )
+            document = describe(plan, metrics, probed, unpaired)
+            write_json(place / "summary.json", document)
+            yield document, rows, place
 
 
 def probe_subject(
@@ -98,7 +101,8 @@ def probe_subject(
         yield from (Probed({"image": image, "metric": name, "reason": reason}) for name in metrics)
         return
     said = judged(metrics, images, found)
-    original = save(images.restored, out, f"pictures/original/{subject.name}.png") if said else ""
+    name_of_pictures = shortened(subject.name)
+    original = save(images.restored, out, f"pictures/original/{name_of_pictures}.png") if said else ""
     for name, gamed in found.items():
         if isinstance(gamed, str):
             yield Probed({"image": image, "metric": name, "reason": gamed})
@@ -112,11 +116,19 @@ def probe_subject(
             "natural_range": finding.range,
             "gain": finding.gain,
             "gradient_l1": finding.gradient_l1,
-            "picture": save(gamed.picture, out, f"pictures/{folder_of(name)}/{subject.name}.png"),
+            "picture": save(gamed.picture, out, f"pictures/{folder_of(name)}/{name_of_pictures}.png"),
             "original": original,
             "reason": "",
         }
         yield Probed(row, finding, said[name])
+
+
+def shortened(name: str) -> str:
+    """A name that leaves room in a file's for what it is called while it is written; a long one ends in a digest."""
+    data = name.encode("utf-8", "surrogateescape")
+    if len(data) <= MOST_BYTES:
+        return name
+    return f"{data[: MOST_BYTES - 9].decode('utf-8', 'ignore')}-{hashlib.sha256(data).hexdigest()[:8]}"
 
 
 def folder_of(metric: str) -> str:

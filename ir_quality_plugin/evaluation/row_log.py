@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
@@ -17,6 +18,8 @@ from ..errors import CheckpointError, UsageError
 from .judging import Item
 
 FORMAT = 4
+# Of one session and process.
+SESSION = re.compile(r"\d{4,}-\d{4,}\.jsonl")
 State = list[int] | None
 Stamp = list[list[Any]]
 
@@ -72,15 +75,26 @@ class RowLog:
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"{self.header} is damaged ({error}); begin anew with --restart") from error
 
+    def is_sound(self) -> bool:
+        """Whether a log of ours is there, whatever its options."""
+        try:
+            return self._earlier().keys() >= {"began", "format"}
+        except (CheckpointError, OSError):
+            return False
+
+    def _sessions(self) -> list[Path]:
+        """The files of rows, oldest session first; what others have put beside them is not ours to read or remove."""
+        return sorted(path for path in self.folder.glob("*.jsonl") if SESSION.fullmatch(path.name))
+
     def _forget(self) -> None:
         """Remove the rows, and the header last: as long as it is there, they are those of its options."""
-        for path in self.folder.glob("*.jsonl"):
+        for path in self._sessions():
             path.unlink()
         self.header.unlink(missing_ok=True)
 
     def read(self) -> Iterator[dict[str, Any]]:
         """Every sound row, oldest session first; a line that a kill cut off, or that was damaged since, is none."""
-        for path in sorted(self.folder.glob("*.jsonl")):
+        for path in self._sessions():
             with path.open("rb") as lines:
                 for line in lines:
                     checksum, _, text = line.partition(b" ")
@@ -89,7 +103,7 @@ class RowLog:
 
     def next_session(self) -> int:
         """Number of the session that begins now; the same on all processes until one of them writes."""
-        return max((int(path.name.split("-")[0]) for path in self.folder.glob("*.jsonl")), default=0) + 1
+        return max((int(path.name.split("-")[0]) for path in self._sessions()), default=0) + 1
 
     def writer(self, session: int, process: int) -> RowWriter:
         """Append rows of one process; every session has files of its own, so that no cut-off line is continued."""

@@ -120,7 +120,7 @@ def evaluate(
     place = state.device if device == "auto" else torch.device(device)
     metrics = list(build_metrics(plan.scorers, plan.pyiqa, place).values())
     log = RowLog(out / ROWS, options_of(plan, metrics))
-    with held(out, COMMAND) if state.is_main_process else nullcontext():
+    with held(out, COMMAND, known=log.is_sound, say=say) if state.is_main_process else nullcontext():
         if state.is_main_process:
             if restart:
                 forget(out)

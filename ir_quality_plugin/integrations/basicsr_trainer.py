@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import yaml
 from basicsr.utils import options as option_files
 
 from ..checkpoints.read import read_checkpoint
+from ..data.lock import lock_of_training, locked
 from ..data.yaml12 import Loader
 from ..errors import CheckpointError, QualityPluginError, UsageError
 from .basicsr_options import check_options
@@ -25,10 +27,17 @@ def load_resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
 
     Raises:
         CheckpointError: the file is missing or damaged.
+        UsageError: `irq train` has states there.
     """
+    # BasicSR looks below the current folder; its experiments are below the root.
+    folder = Path(opt["root_path"]) / "experiments" / opt["name"] / "training_states"
+    resumes = opt["auto_resume"] or opt["path"].get("resume_state")
+    if resumes and any(path.name.isdigit() and path.is_dir() for path in folder.glob("*")):
+        raise UsageError(
+            f"{folder.parent} is a run of irq train, whose states are of another kind; go on with it by irq train "
+            "--auto_resume, or begin a run of another name, with its network as path.pretrain_network_g"
+        )
     if opt["auto_resume"]:
-        # BasicSR looks below the current folder; its experiments are below the root.
-        folder = Path(opt["root_path"]) / "experiments" / opt["name"] / "training_states"
         states = sorted(folder.glob("*.state"), key=lambda path: float(path.stem))
         if states:
             opt["path"]["resume_state"] = str(states[-1])
@@ -60,15 +69,25 @@ def exactly_yaml_1_2(opt: Any) -> Any:
 def run(pipeline: Callable[[str], None], root: Path) -> None:
     """Run BasicSR's training or testing pipeline below `root`.
 
-    The options are checked before anything is built. An error of ours ends it with one line, and code 2 where the
+    The options are checked before anything is built, and another training of the name, by either trainer, is kept out
+    until the end. An error of ours ends it with one line, and code 2 where the
     option file or the call is wrong, 1 where the work failed.
     """
     register()
-    for module in (basicsr.train, basicsr.test):
-        module.parse_options = parse
     basicsr.train.load_resume_state = load_resume_state
     try:
-        pipeline(str(root))
+        with ExitStack() as held:
+
+            def parse_and_hold(root_path: str, is_train: bool = True) -> tuple[dict[str, Any], Any]:
+                opt, arguments = parse(root_path, is_train)
+                if is_train and opt["rank"] == 0:
+                    lock = lock_of_training(Path(root_path), opt["name"])
+                    held.enter_context(locked(lock, opt["path"]["experiments_root"]))
+                return opt, arguments
+
+            for module in (basicsr.train, basicsr.test):
+                module.parse_options = parse_and_hold
+            pipeline(str(root))
     except QualityPluginError as error:
         print(f"irq: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, UsageError) else 1)

@@ -68,17 +68,33 @@ def label(
         Counts, and why images have no label.
 
     Raises:
-        UsageError: a name that does not end in .csv, a metric or weight that is impossible, a wrong teacher, or another
-            run at work on the same table.
+        UsageError: a name that does not end in .csv, or that a table of somebody else's has, a metric or weight that is
+            impossible, a wrong teacher, or another run at work on the same table.
         CheckpointError: the teacher's weights, or a folder that cannot be written to.
         ImageError: no image could be judged at all.
     """
     if out.suffix != ".csv":
         raise UsageError(f"--out {out}: expected a name that ends in .csv")
+    _check_owner(out)
     judges = Judges(metrics, teacher)
     balance = _balance(judges, weights)
     with locked(out.with_name(f".{out.name}.lock"), f"--out {out}"):
         return _label(triplets, out, judges, (tuple(metrics), teacher), balance, workers)
+
+
+def _check_owner(out: Path) -> None:
+    """Refuse to write over a table, or a document beside it, that is not known as labels of ours: people's, perhaps."""
+    card = out.with_suffix(".json")
+    there = [path for path in (out, card) if path.exists() or path.is_symlink()]
+    try:
+        written = json.loads(card.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        written = None
+    if there and not (isinstance(written, dict) and written.get("human_opinions") is False):
+        raise UsageError(
+            f"--out {out}: {there[0].name} is there, and no {card.name} says that irq label made it: it may hold "
+            "people's opinions; expected a new name, or a table of irq label with its document; choose another --out"
+        )
 
 
 def _label(
@@ -106,9 +122,9 @@ def _label(
         raise ImageError(f"none of the {len(triplets)} images could be judged: {next(iter(failures))}")
     columns = {name: [scores[name] for _, scores in rows] for name in balance}
     labels = consensus(columns, judges.higher_is_better, balance)
-    _write(out, rows, labels.tolist(), list(balance))
-    with whole(out.with_suffix(".json")) as unfinished:
+    with whole(out.with_suffix(".json")) as unfinished:  # first: a table without it is taken for somebody else's
         unfinished.write_text(json.dumps(_card(judges, balance, len(rows), len(triplets)), indent=1) + "\n")
+    _write(out, rows, labels.tolist(), list(balance))
     return Labelled(len(rows), balance, failures)
 
 

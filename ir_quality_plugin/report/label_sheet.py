@@ -6,13 +6,17 @@ from itertools import groupby
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
-from ..data.images import opened
+from ..data.images import UNREADABLE, opened
 from ..data.labels import LabelTable, Row
+from ..files import whole
 from .contact_sheet import GAP_PX, INK, LABEL_PX, PAPER, QUIET
 
 TILE_PX = 192
 MOST_COLUMNS = 10
+# What the file of a sheet says of itself, by which it may be written over.
+SOFTWARE = "irq label"
 
 
 def label_sheet(table: LabelTable, rows: int = 12) -> Image.Image:
@@ -43,6 +47,23 @@ def label_sheet(table: LabelTable, rows: int = 12) -> Image.Image:
                 pen.text((left, top + TILE_PX + 2), value, INK, font)
                 pen.text((left + 50, top + TILE_PX + 4), name, QUIET, small)
     return sheet
+
+
+def save_sheet(sheet: Image.Image, path: Path) -> None:
+    """Write a PNG that `is_sheet` knows again, whole or not at all."""
+    mark = PngInfo()
+    mark.add_text("Software", SOFTWARE)
+    with whole(path) as unfinished:
+        sheet.save(unfinished, "png", pnginfo=mark)
+
+
+def is_sheet(path: Path) -> bool:
+    """Whether a file is a sheet of ours."""
+    try:
+        with opened(path) as image:
+            return image.info.get("Software") == SOFTWARE
+    except UNREADABLE:
+        return False
 
 
 def _source(row: Row) -> tuple[str, str]:

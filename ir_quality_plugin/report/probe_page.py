@@ -14,15 +14,21 @@ from .plots import interval_plot
 from .text import NONE, text_of
 
 
-def write_probe_page(path: Path, document: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], subtitle: str) -> Path:
+def write_probe_page(
+    path: Path,
+    document: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    subtitle: str,
+    pictures: Path | None = None,
+) -> Path:
     """Write the page.
 
     Args:
         path: of the page.
         document: summary of the probe.
-        rows: an image and metric each, with the files `original` and `picture`, below the page's folder, where it did
-            not fail.
+        rows: an image and metric each, with the files `original` and `picture`, where it did not fail.
         subtitle: when and with what it was made.
+        pictures: folder that these files are relative to; by default the page's.
 
     Raises:
         CheckpointError: the folder cannot be written to.
@@ -50,7 +56,7 @@ def write_probe_page(path: Path, document: Mapping[str, Any], rows: Sequence[Map
         ],
         order=order,
         judged=[_judged(name, order, metrics) for name in order],
-        pictures=[{"name": name, "rows": _pictures(name, rows, document, path.parent)} for name in order],
+        pictures=[{"name": name, "rows": _pictures(name, rows, document, pictures or path.parent)} for name in order],
     )
 
 

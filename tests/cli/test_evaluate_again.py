@@ -101,3 +101,18 @@ def test_added_folders_rename_no_image_and_score_nothing_twice(run, folders, tmp
     more = ["--restored", f"sharp={folders / 'sharp'}", "--degraded", folders / "degraded"]
     _, _, err = run("evaluate", *only, *more)
     assert "4 of 8 files are scored already" in err
+
+
+def test_a_damaged_owner_locks_no_row_out(run, folders, tmp_path):
+    run("evaluate", *arguments(folders, tmp_path / "out"))
+    (tmp_path / "out" / ".irq").write_text("")
+    code, _, err = run("evaluate", *arguments(folders, tmp_path / "out"))
+    assert code == 0 and "8 of 8 files are scored already" in err and "is written anew" in err
+
+
+def test_rows_of_somebody_else_are_refused_and_kept(run, folders, tmp_path):
+    (tmp_path / "out" / "rows").mkdir(parents=True)
+    (tmp_path / "out" / "rows" / "0001-0000.jsonl").write_text("mine")
+    code, _, err = run("evaluate", *arguments(folders, tmp_path / "out"))
+    assert code == 2 and "holds results of something else (a rows)" in err
+    assert (tmp_path / "out" / "rows" / "0001-0000.jsonl").read_text() == "mine"

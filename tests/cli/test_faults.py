@@ -183,6 +183,7 @@ def test_a_second_run_that_makes_or_labels_in_a_place_at_work_is_refused(run, tm
     label = ("label", "--metric", "gmsd", "--workers", 1, "--table", made / "table.csv", "--out", made / "labels.csv")
     (other / "photographs").mkdir(parents=True)
     (other / "photographs" / "of the first one.png").touch()
+    (other / ".irq").write_text('{"command": "demo", "options": null}')
     (made / "restored" / ".half.png.unfinished").touch()
     demo = ("demo", "--out", other)
     calls = {made / ".irq.lock": triplets, made / ".labels.csv.lock": label, other / ".irq.lock": demo}

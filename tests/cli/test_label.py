@@ -20,7 +20,9 @@ pytest.importorskip("basicsr")
 pytest.importorskip("cv2")
 pytest.importorskip("pyiqa")
 
+from ir_quality_plugin import CheckpointError
 from ir_quality_plugin.data.readers import read_labels
+from ir_quality_plugin.integrations import labelling
 from ir_quality_plugin.models import RestorationTeacher
 
 PHOTOGRAPHS = Path(__file__).parents[2] / "recipes" / "smoke" / "photographs"
@@ -181,3 +183,34 @@ def test_a_wrong_call_of_triplets_exits_with_two(run, tmp_path, arguments, messa
     code, out, err = run("triplets", *photographs, "--out", tmp_path / "made", *arguments)
     assert (code, out) == (2, "")
     assert message in err
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "labels.json", "sheet.png"])
+def test_labels_that_irq_did_not_make_are_not_overwritten(run, pairs, name):
+    call = ("label", "--table", pairs / "pairs.csv", "--images", pairs / "pairs", "--metric", "gmsd", "--workers", 1)
+    call += ("--out", pairs / "labels.csv", "--sheet", pairs / "sheet.png")
+    (pairs / name).write_text('{"mos": "of forty people"}')
+    code, _, err = run(*call)
+    assert code == 2 and f"{name} is" in err and "expected a new name" in err
+    assert (pairs / name).read_text() == '{"mos": "of forty people"}'
+    assert not list(pairs.glob("*.jsonl"))
+    (pairs / name).unlink()
+    assert run(*call)[0] == run(*call)[0] == 0  # ours are written over
+
+
+def test_a_sheet_is_not_drawn_over_what_the_same_call_writes(run, pairs):
+    call = ("label", "--table", pairs / "pairs.csv", "--images", pairs / "pairs", "--out", pairs / "labels.csv")
+    for name in ("pairs.csv", "labels.csv", "labels.json"):
+        code, _, err = run(*call, "--sheet", pairs / name)
+        assert code == 2 and f"{name} is no sheet" in err
+
+
+def test_a_table_whose_document_is_written_and_not_itself_is_gone_on_with(run, pairs, monkeypatch):
+    def full(*arguments):
+        raise CheckpointError("the disk is full")
+
+    call = ("label", "--table", pairs / "pairs.csv", "--images", pairs / "pairs", "--metric", "gmsd", "--workers", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(labelling, "_write", full)
+        assert run(*call, "--out", pairs / "labels.csv")[0] == 1
+    assert run(*call, "--out", pairs / "labels.csv")[0] == 0

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import struct
+import threading
 import warnings
 import zlib
 
@@ -210,3 +211,22 @@ def test_pairs_are_found_by_stem(folders):
     (folders / "other" / "a.bmp").write_bytes(b"x")
     with pytest.raises(UsageError, match="several files of the stems a"):
         pair_by_stem(images, folders / "other")
+
+
+def test_threads_open_files_one_at_a_time_and_leave_pythons_filters_of_warnings_as_they_were(tmp_path, monkeypatch):
+    Image.fromarray(PIXELS).save(tmp_path / "image.png")
+    meeting, opened, met, read = threading.Barrier(2), Image.open, [], []
+
+    def slow(path, **options):
+        with contextlib.suppress(threading.BrokenBarrierError):
+            met.append(meeting.wait(0.3))  # inside of the filters of both, which the first one out would take from both
+        return opened(path, **options)
+
+    monkeypatch.setattr(Image, "open", slow)
+    before = list(warnings.filters)
+    threads = [threading.Thread(target=lambda: read.append(read_image(tmp_path / "image.png"))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (met, list(warnings.filters), len(read)) == ([], before, 2)

@@ -1,14 +1,18 @@
 """A folder of results belongs to one command, and to one run at a time, and a kill frees it."""
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
 
 import pytest
+from full_disk import files_up_to, followed_to_the_disk
 
-from ir_quality_plugin import UsageError
-from ir_quality_plugin.data.results_folder import held
+from ir_quality_plugin import CheckpointError, ImageError, UsageError
+from ir_quality_plugin.data.results_folder import OUTPUTS, held, taking_their_place
+from ir_quality_plugin.files import whole
 
 HOLDS = """
 import sys, time
@@ -70,3 +74,78 @@ def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "out").touch()
     with pytest.raises(UsageError, match="it is a file; expected a folder"), held(tmp_path / "out", "probe"):
         pass
+
+
+def test_results_take_their_places_once_all_are_whole_and_the_earlier_ones_stand_until_then(tmp_path):
+    def write(text, names=OUTPUTS):
+        with taking_their_place(tmp_path) as place:
+            for name in names:
+                with whole(place / name) as unfinished:
+                    unfinished.write_text(text)
+                yield name
+
+    def there():
+        return [(tmp_path / name).read_text() for name in OUTPUTS if (tmp_path / name).exists()]
+
+    first = write("first", OUTPUTS[:2])
+    assert next(first) and there() == ["first"]  # without earlier ones each appears as it comes
+    assert list(first) and there() == ["first"] * 2
+    for thrown in (SystemExit, CheckpointError, KeyboardInterrupt):
+        second = write("second")
+        assert [next(second), next(second), there()] == [*OUTPUTS[:2], ["first"] * 2]
+        with pytest.raises(thrown):
+            second.throw(thrown)
+        assert there() == ["first"] * 2 and len(list(tmp_path.iterdir())) == 2
+    assert list(write("third")) and there() == ["third"] * 3
+    assert list(write("fourth", OUTPUTS[:1])) and there() == ["fourth"]
+    refused = write("fifth", OUTPUTS[:1])
+    next(refused)
+    with pytest.raises(ImageError):  # nothing could be judged: the table has the reasons
+        refused.throw(ImageError)
+    assert there() == ["fifth"]
+
+
+def test_an_error_of_writing_names_the_place_and_what_stood_there_stands(tmp_path):
+    (tmp_path / "summary.json").write_text("former")
+    message = re.escape(f"cannot write {tmp_path / 'summary.json'} (")
+    with (
+        files_up_to(10),
+        pytest.raises(CheckpointError, match=message + ".*what stood there before is untouched"),
+        taking_their_place(tmp_path) as place,
+        whole(place / "summary.json") as unfinished,
+    ):
+        unfinished.write_text("new" * 1000)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["former"]
+
+
+def test_whose_folder_it_is_is_written_to_the_disk_and_only_where_it_differs(tmp_path, monkeypatch):
+    events, _ = followed_to_the_disk(monkeypatch)
+    for options, times in (({"seed": 0}, 1), ({"seed": 0}, 1), ({"seed": 1}, 2)):
+        with held(tmp_path, "probe", options):
+            pass
+        assert sum(kind == "named" for kind, _ in events) == times
+    first, second, third = events[:3]
+    assert (first[0], second[0], third) == ("synced", "named", ("synced", str(tmp_path)))
+
+
+def test_a_lost_or_damaged_owner_is_written_anew_where_something_else_shows_whose_folder_it_is(tmp_path):
+    (tmp_path / "scores.csv").touch()
+    for damage in (lambda path: path.write_text(""), lambda path: path.unlink()):
+        with held(tmp_path, "evaluate", known=lambda: True):
+            pass
+        damage(tmp_path / ".irq")
+        with pytest.raises(UsageError), held(tmp_path, "evaluate"):
+            pass
+        said = []
+        with held(tmp_path, "evaluate", known=lambda: True, say=said.append):
+            assert json.loads((tmp_path / ".irq").read_text())["command"] == "evaluate"
+        assert len(said) == 1 and "is written anew" in said[0]
+
+
+def test_a_folder_whose_rows_or_pictures_are_somebody_elses_is_refused(tmp_path):
+    for command, folder in (("evaluate", "rows"), ("probe", "pictures")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / ".0001-0000.unfinished").write_text("mine")
+        with pytest.raises(UsageError, match=f"something else .a {folder}."), held(tmp_path, command):
+            pass
+        assert (tmp_path / folder / ".0001-0000.unfinished").read_text() == "mine"

@@ -2,7 +2,9 @@
 
 import os
 import signal
+import socket
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -70,3 +72,29 @@ def test_two_processes_write_the_table_of_one_and_score_every_file_once(folders,
     assert outputs(tmp_path / "out") == expected
     assert len(rows_of(tmp_path / "out")) == 12
     assert len(list((tmp_path / "out" / "rows").glob("*.jsonl"))) == 2
+
+
+@pytest.mark.slow
+def test_a_process_whose_fellow_is_killed_ends_within_seconds_and_every_row_is_kept(folders, expected, tmp_path):
+    """Without a launcher that would end it, as on two machines."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": "2"}
+    processes = [
+        subprocess.Popen(
+            command(folders, tmp_path / "out", code=code),
+            cwd=CLONE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**ENVIRONMENT, **address, "RANK": rank, "LOCAL_RANK": rank},
+        )
+        for rank, code in (("0", None), ("1", DIES.format(row=3)))
+    ]
+    processes[1].wait(timeout=120)
+    began = time.monotonic()
+    error = processes[0].communicate(timeout=120)[1]
+    assert time.monotonic() - began < 30
+    assert [process.returncode for process in processes] == [1, -signal.SIGKILL], error[-3000:]
+    assert "another process of this run has ended" in error and "Traceback" not in error
+    assert "8 of 12 files are scored already" in launch(command(folders, tmp_path / "out")).stderr
+    assert outputs(tmp_path / "out") == expected

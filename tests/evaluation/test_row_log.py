@@ -97,3 +97,22 @@ def test_a_header_that_is_no_mapping_says_how_to_go_on(log):
     log.header.write_text("[1]")
     with pytest.raises(CheckpointError, match=r"run\.json is damaged.*--restart"):
         log.prepare(restart=False)
+
+
+def test_what_others_put_beside_the_rows_is_never_removed_nor_read(log):
+    (log.folder / "mine.jsonl").write_text("{}")
+    (log.folder / "1-notes.jsonl").write_text("{}")
+    log.prepare(restart=True)
+    log.header.unlink()
+    log.prepare(restart=False)
+    assert (list(log.read()), log.next_session()) == ([], 1)
+    assert {path.name for path in log.folder.iterdir()} == {"mine.jsonl", "1-notes.jsonl", "run.json"}
+
+
+def test_a_log_is_known_as_ours_by_its_header_alone(log):
+    assert log.is_sound()
+    for damaged in ("{", "[1]", "{}"):
+        log.header.write_text(damaged)
+        assert not log.is_sound()
+    log.header.unlink()
+    assert not log.is_sound()

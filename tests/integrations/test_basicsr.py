@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from accelerate import Accelerator
 from PIL import Image
 
 import ir_quality_plugin as irq
@@ -15,6 +17,11 @@ import ir_quality_plugin.integrations
 pytest.importorskip("basicsr")
 pytest.importorskip("pyiqa")
 
+from basicsr.utils import options as option_files
+
+from ir_quality_plugin.engine.continuing import states_of
+from ir_quality_plugin.engine.experiment import Experiment
+from ir_quality_plugin.integrations import basicsr_trainer
 from ir_quality_plugin.integrations.options import build_term, build_terms
 from ir_quality_plugin.integrations.register import register
 
@@ -151,3 +158,74 @@ def test_a_stock_models_perceptual_slot_takes_the_losses_that_it_can_feed():
         assert torch.autograd.grad(term, restored)[0].abs().sum() > 0
     with pytest.raises(irq.UsageError, match=r"a stock model does not hand.*QualitySRModel"):
         LOSS_REGISTRY.get("DegradedReferenceQualityLoss")(weights="random")
+
+
+@pytest.fixture
+def in_this_process(workplace, monkeypatch):
+    """Call BasicSR's pipeline as far as a function goes; gives what it returns, and the code that it ends with."""
+    import basicsr.test
+    import basicsr.train
+
+    folder, options = workplace
+    (folder / "opt.yml").write_text(yaml.safe_dump(options))
+    monkeypatch.chdir(folder)
+    for module, name in (
+        (basicsr.train, "parse_options"),
+        (basicsr.test, "parse_options"),
+        (option_files, "ordered_yaml"),
+    ):
+        monkeypatch.setattr(module, name, getattr(module, name))
+    monkeypatch.setattr(basicsr.train, "load_resume_state", basicsr.train.load_resume_state)
+
+    def call(pipeline, *arguments):
+        monkeypatch.setattr(sys, "argv", ["train", "-opt", "opt.yml", *arguments])
+        return basicsr_trainer.run(pipeline, folder)
+
+    return folder, call
+
+
+def test_the_two_trainers_keep_each_other_out_of_a_name(in_this_process, capsys):
+    import basicsr.train
+
+    folder, call = in_this_process
+    ours = Experiment(folder, "smoke", Accelerator(cpu=True), 1)
+    held = []
+
+    def pipeline(root):
+        basicsr.train.parse_options(root, is_train=True)
+        with pytest.raises(irq.UsageError, match="smoke: another run is writing there"), ours.held():
+            pass
+        held.append(root)
+
+    call(pipeline)
+    assert held
+    with ours.held(), pytest.raises(SystemExit) as ended:
+        call(pipeline)
+    assert ended.value.code == 2 and "smoke: another run is writing there" in capsys.readouterr().err
+    call(pipeline)  # nothing is held behind it
+
+
+def test_neither_trainer_goes_on_in_a_run_of_the_others(in_this_process, capsys):
+    import basicsr.train
+
+    folder, call = in_this_process
+    ours = Experiment(folder, "smoke", Accelerator(cpu=True), 1)
+    (ours.states / "4").mkdir(parents=True)
+
+    def pipeline(root):
+        opt, _ = basicsr.train.parse_options(root, is_train=True)
+        opt["root_path"] = root
+        assert basicsr.train.load_resume_state(opt) is None
+
+    call(pipeline)  # a new run puts the earlier one aside
+    with pytest.raises(SystemExit) as ended:
+        call(pipeline, "--auto_resume")
+    assert (
+        ended.value.code == 2 and "smoke is a run of irq train, whose states are of another" in capsys.readouterr().err
+    )
+    (ours.states / "4").rmdir()
+    (ours.states / "4.state").touch()
+    options = SimpleNamespace(path=SimpleNamespace(resume_state=None))
+    assert states_of(options, ours, auto_resume=False) == []
+    with pytest.raises(irq.UsageError, match="smoke is a run of BasicSR's own trainer"):
+        states_of(options, ours, auto_resume=True)
