@@ -7,7 +7,6 @@ import hashlib
 import pickle
 import re
 import warnings
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from ..errors import CheckpointError, MissingWeightsError
 from ..models.card import Card
+from .archive import check_archive, no_more_than
 from .remap import strip_wrapping
 
 # Where training scripts put the weights inside a checkpoint; the averaged ones are what their authors evaluate.
@@ -34,9 +34,7 @@ READ_DTYPES = (
     torch.uint8,
     torch.bool,
 )
-# An entry so marked is read by torch as whatever lies in memory.
-DOS_FOLDER = 0x10
-PICKLE_PROTOCOL, ZIP = b"\x80", b"PK\x03\x04"
+PICKLE_PROTOCOL = b"\x80"
 # Before it, a made file could run code through the weights-only reader (CVE-2025-32434, CVE-2026-24747).
 SAFE_TORCH = (2, 10)
 
@@ -188,11 +186,11 @@ def _read_pickled(path: Path, start: bytes) -> object:
             f"{SAFE_TORCH[0]}.{SAFE_TORCH[1]} or later, or a .safetensors file"
         )
     try:
-        _check_archive(path)
+        check_archive(path)
         # An open file, not its path: torch would choose the reader by the name's ending.
         with path.open("rb") as file, torch.serialization.safe_globals(harmless), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return torch.load(file, map_location="cpu", weights_only=True)
+            return torch.load(file, map_location=no_more_than(path), weights_only=True)
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL (\S+)", str(error))
         if asked is None and start != PICKLE_PROTOCOL:
@@ -216,44 +214,6 @@ def _read_pickled(path: Path, start: bytes) -> object:
         raise CheckpointError(
             f"{path} is damaged or no file of weights ({detail}); download or copy it again"
         ) from error
-
-
-def _check_archive(path: Path) -> None:
-    """Refuse a zip archive that unpacks into more than the file holds, or whose entries changed since.
-
-    torch.save packs nothing, and writes a checksum of every entry, which torch.load does not look at.
-
-    Raises:
-        CheckpointError: what is wrong.
-    """
-    with path.open("rb") as file:
-        if file.read(len(ZIP)) != ZIP:  # by which torch tells an archive, too
-            return
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-            _check_entries(path, entries)
-            changed = archive.testzip()
-    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, EOFError, RuntimeError) as error:
-        raise CheckpointError(f"{path} is damaged ({error}); download or copy it again") from error
-    if changed is not None:
-        raise CheckpointError(f"{path} is damaged: {changed} does not match its checksum; download or copy it again")
-
-
-def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
-    if any(entry.filename.endswith("/constants.pkl") for entry in entries):
-        raise CheckpointError(
-            f"{path} is refused: a TorchScript archive holds code. Nothing in it was executed. "
-            "If you trust it, load it with torch.jit.load and save its state dict with torch.save"
-        )
-    if any(entry.is_dir() or entry.external_attr & DOS_FOLDER for entry in entries):
-        raise CheckpointError(f"{path} is damaged: it has a folder where values should be; download or copy it again")
-    inside, size = sum(entry.file_size for entry in entries), path.stat().st_size
-    if inside > size or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-        raise CheckpointError(
-            f"{path} is refused: it is compressed, {size:,} bytes for {inside:,}, which torch.save never does. If you "
-            "trust where it comes from, unpack it and save its state dict with torch.save"
-        )
 
 
 def _unwrap(path: Path, content: object) -> dict[str, Tensor]:

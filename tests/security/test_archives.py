@@ -189,3 +189,35 @@ def test_no_file_is_handed_to_ghostscript(tmp_path, monkeypatch):
     Image.open(path)  # Pillow itself takes it for an image
     with pytest.raises(ImageError, match="no image that can be recognised"):
         read_image(path)
+
+
+class Claim:
+    """A tensor whose pickle says how many numbers its storage has."""
+
+    def __init__(self, numbers):
+        self.numbers = numbers
+
+    def __reduce__(self):
+        return torch._utils._rebuild_tensor_v2, ((Claim, self.numbers), 0, (self.numbers,), (1,), False, {})
+
+
+class ClaimPickler(pickle.Pickler):
+    def persistent_id(self, value):
+        if isinstance(value, tuple) and value[:1] == (Claim,):
+            return "storage", torch.FloatStorage, "0", "cpu", value[1], None
+        return None
+
+
+def test_a_file_of_before_zip_cannot_claim_more_than_it_holds(tmp_path):
+    """Of that format only the pickle says how large a storage is; here none follows."""
+    file = io.BytesIO()
+    sizes = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
+    for part in (0x1950A86A20F9469CFC6C, 1001, sizes):
+        pickle.dump(part, file, 2)
+    ClaimPickler(file, 2).dump({"a": Claim(10**8)})
+    pickle.dump([], file, 2)
+    (tmp_path / "claim.pth").write_bytes(file.getvalue())
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(CheckpointError, match=r"asks for 400,000,000 bytes and more, and is \d\d\d bytes long"):
+        read_weights(tmp_path / "claim.pth")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
