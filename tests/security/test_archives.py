@@ -221,3 +221,82 @@ def test_a_file_of_before_zip_cannot_claim_more_than_it_holds(tmp_path):
     with pytest.raises(CheckpointError, match=r"asks for 400,000,000 bytes and more, and is \d\d\d bytes long"):
         read_weights(tmp_path / "claim.pth")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
+
+
+END = "<IHHHHIIH"
+
+
+def split_archive(content):
+    """Entries, table of contents and end record of a zip file without 64-bit records."""
+    end = struct.unpack(END, content[-22:])
+    return content[: end[6]], content[end[6] : end[6] + end[5]], end
+
+
+def with_decoy(packed, plain):
+    """A table of contents where the end record names it, for torch, and another one before that record, for Python."""
+    body, contents, end = split_archive(packed)
+    decoy_body, decoy, _ = split_archive(plain)
+    shift = len(contents) + len(decoy_body)  # which Python adds to every offset
+    start = len(body) + len(contents)
+    fixed, at = bytearray(decoy), 0
+    while at < len(fixed):
+        name, extra, comment = struct.unpack_from("<HHH", fixed, at + 28)
+        (offset,) = struct.unpack_from("<I", fixed, at + 42)
+        struct.pack_into("<I", fixed, at + 42, offset + start - shift)
+        at += 46 + name + extra + comment
+    assert len(fixed) == len(contents)
+    return body + contents + decoy_body + bytes(fixed) + struct.pack(END, *end)
+
+
+def zip_of(entries, packed=(), comment=0):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for index, (name, content) in enumerate(entries):
+            one = zipfile.ZipInfo(name)
+            one.comment = b"-" * (comment if index == 0 else 0)
+            archive.writestr(one, content, zipfile.ZIP_DEFLATED if name.endswith(packed or "/none") else None)
+    return file.getvalue()
+
+
+def saved_entries(**others):
+    file = io.BytesIO()
+    torch.save({"a": torch.ones(4)}, file)
+    with zipfile.ZipFile(file) as source:
+        return [(one, others.get(one.split("/", 1)[1], source.read(one))) for one in source.namelist()]
+
+
+def test_torch_reads_the_table_of_contents_that_was_checked(tmp_path):
+    entries = saved_entries(**{"data/0": bytes(2**24)})
+    packed = zip_of(entries, packed="data/0")
+    short = [(f"x/{index}", b"-" * 2000) for index in range(len(entries))]
+    plain = zip_of(short, comment=len(split_archive(packed)[1]) - len(split_archive(zip_of(short))[1]))
+    path = tmp_path / "two.pth"
+    path.write_bytes(with_decoy(packed, plain))
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist()[0] == "x/0"  # Python sees the decoy
+    with pytest.raises(CheckpointError, match="or two such tables"):
+        read_weights(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: b"PK\3\4" + bytes(60) + content,
+        lambda content: content + b"more",
+        lambda content: content[:-2] + b"\4\0more",
+        lambda content: insert(content, b"hidden"),
+    ],
+    ids=["in front", "behind", "as a comment", "before the contents"],
+)
+def test_parts_that_no_table_names_are_refused(tmp_path, change):
+    content = zip_of(saved_entries())
+    (tmp_path / "a.pth").write_bytes(content)
+    assert read_weights(tmp_path / "a.pth").tensors["a"].tolist() == [1, 1, 1, 1]
+    (tmp_path / "a.pth").write_bytes(change(content))
+    with pytest.raises(CheckpointError, match=r"is refused|is damaged"):
+        read_weights(tmp_path / "a.pth")
+
+
+def insert(content, hidden):
+    body, contents, end = split_archive(content)
+    return body + hidden + contents + struct.pack(END, *end[:6], len(body + hidden), 0)
