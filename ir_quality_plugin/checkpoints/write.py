@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from safetensors.torch import save_file
 from torch import Tensor
@@ -89,6 +90,16 @@ def whole(path: str | Path) -> Iterator[Path]:
         ) from error
 
 
+def appending(path: Path) -> BinaryIO:
+    """Open a file to append to, or make it; never through a link that lies in its place.
+
+    Raises:
+        OSError: it cannot be opened, or is a link.
+    """
+    # Windows has no such flag, and lets few users make links.
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666), "ab")
+
+
 def unwritten(path: Path, error: Exception) -> CheckpointError:
     """The error of a file that could not be written: why, and how much the disk has left."""
     return CheckpointError(
@@ -104,6 +115,8 @@ def why(path: Path, error: Exception) -> str:
         number = int(found[1])
     if number is not None:
         text = os.strerror(number)
+    if number == errno.ELOOP:
+        text = "a link lies in its place, and nothing is written through one; remove the link"
     if any(words in text for words in TORN):
         text, number = "the file took no more", errno.ENOSPC
     if number not in FULL:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from ..checkpoints.write import whole, why
+from ..checkpoints.write import appending, whole, why
 from ..data.labels import Triplet
 from ..data.lock import locked
 from ..data.workers import spread_work
@@ -189,7 +189,7 @@ class ScoreLog:
         line = json.dumps({"image": pair[0], "reference": pair[1], "scores": dict(scores)}) + "\n"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("ab") as file:
+            with appending(self.path) as file:
                 file.write((b"\n" if self._torn else b"") + line.encode())
         except OSError as error:
             raise CheckpointError(
