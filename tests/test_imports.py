@@ -11,7 +11,7 @@ import ir_quality_plugin
 
 PACKAGE = Path(ir_quality_plugin.__file__).parent
 LAYERS = [
-    {"errors", "version"},
+    {"errors", "files", "version"},
     {"nn"},
     {"models", "degradations"},
     {"checkpoints", "metrics", "data"},

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ..errors import CheckpointError, MissingWeightsError
+from ..files import regular
 from ..models.card import Card
 from .archive import check_archive, no_more_than
 from .remap import strip_wrapping
@@ -67,7 +68,7 @@ def read_weights(path: str | Path) -> WeightsFile:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
+        with regular(path).open("rb") as file:
             start = file.read(16)
             file.seek(0)
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -105,7 +106,7 @@ def read_weights(path: str | Path) -> WeightsFile:
 def is_safetensors(path: str | Path) -> bool:
     """Whether a file is there and begins as safetensors do; the content decides, not the name."""
     try:
-        with Path(path).open("rb") as file:
+        with regular(path).open("rb") as file:
             return _begins_safetensors(file.read(16))
     except OSError:
         return False
@@ -131,7 +132,7 @@ def read_checkpoint(path: str | Path) -> Any:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
+        with regular(path).open("rb") as file:
             start = file.read(1)
     except OSError as error:
         raise CheckpointError(f"cannot read {path} ({error.strerror}); check the path") from error
@@ -152,7 +153,7 @@ def read_card(path: Path) -> Card:
 
 def _open_safetensors(path: Path, tensors: bool = True) -> tuple[dict[str, str], dict[str, Tensor]]:
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(regular(path), framework="pt") as file:
             names = file.keys() if tensors else []
             return file.metadata() or {}, {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError, ValueError) as error:

@@ -20,6 +20,7 @@ from ..checkpoints.read import read_checkpoint
 from ..checkpoints.write import sync, whole, why
 from ..data.lock import locked
 from ..errors import CheckpointError, QualityPluginError, UsageError
+from ..files import regular
 from .together import together
 
 PROGRESS = "progress.pt"
@@ -230,7 +231,7 @@ def _check_digests(folder: Path, digests: Mapping[str, str]) -> None:
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
+    with regular(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

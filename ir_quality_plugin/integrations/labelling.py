@@ -19,6 +19,7 @@ from ..data.labels import Triplet
 from ..data.lock import locked
 from ..data.workers import spread_work
 from ..errors import CheckpointError, ImageError, UsageError
+from ..files import regular
 from ..metrics.consensus import check_weights, consensus, family_weights
 from .judges import Judges
 from .saved_networks import SavedNetwork
@@ -127,7 +128,7 @@ def _digests(triplets: Sequence[Triplet]) -> tuple[list[Pair | None], Counter[st
 
     @cache
     def digest(path: Path) -> str:
-        with path.open("rb") as file:
+        with regular(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:32]
 
     pairs: list[Pair | None] = []
