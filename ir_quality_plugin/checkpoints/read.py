@@ -35,6 +35,8 @@ READ_DTYPES = (
     torch.uint8,
     torch.bool,
 )
+# No network has weights of more axes, and torch computes with none of more than 64.
+MOST_AXES = 8
 PICKLE_PROTOCOL = b"\x80"
 # Before it, a made file could run code through the weights-only reader (CVE-2025-32434, CVE-2026-24747).
 SAFE_TORCH = (2, 10)
@@ -93,7 +95,7 @@ def read_weights(path: str | Path) -> WeightsFile:
         tensor = tensors[odd[0]]
         raise CheckpointError(
             f"{path} holds tensors that are no plain weights ({odd[0]}: {tensor.dtype}, {tensor.layout}, "
-            f"{tensor.device.type}), {len(odd)} in all; save them as floating point with torch.save"
+            f"{tensor.device.type}, {tensor.ndim} axes), {len(odd)} in all; save them as floating point with torch.save"
         )
     broken = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
     if broken:
@@ -119,7 +121,7 @@ def _begins_safetensors(start: bytes) -> bool:
 
 def _is_plain(tensor: Tensor) -> bool:
     """Whether a tensor holds its own numbers: one that repeats a few of them may claim any size."""
-    if tensor.layout != torch.strided or tensor.is_nested or tensor.device.type != "cpu":
+    if tensor.layout != torch.strided or tensor.is_nested or tensor.device.type != "cpu" or tensor.ndim > MOST_AXES:
         return False
     return tensor.dtype in READ_DTYPES and tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
 
@@ -156,7 +158,7 @@ def _open_safetensors(path: Path, tensors: bool = True) -> tuple[dict[str, str],
         with safe_open(regular(path), framework="pt") as file:
             names = file.keys() if tensors else []
             return file.metadata() or {}, {name: file.get_tensor(name) for name in names}
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path} is a damaged safetensors file ({error}); copy or convert it again") from error
 
 

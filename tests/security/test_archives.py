@@ -56,6 +56,15 @@ def test_a_lying_header_is_refused(tmp_path, header):
         irq.load_scorer("ckdn-s", weights=path)
 
 
+@pytest.mark.parametrize("metadata", [{}, {"__metadata__": {"card": "{}", DIGEST: "0"}}])
+@pytest.mark.parametrize("axes", [9, 300])
+def test_a_tensor_of_hundreds_of_axes_is_refused(tmp_path, axes, metadata):
+    header = {**metadata, "a": entry(0, 4, shape=[1] * axes)}
+    path = safetensors_file(tmp_path / "a.safetensors", header, bytes(4))
+    with pytest.raises(CheckpointError, match=f"{axes} axes|do not match the checksum"):
+        read_weights(path)
+
+
 @pytest.mark.parametrize("length", [0, 1, 2**27, 2**32, 2**63, 2**64 - 1])
 def test_a_header_of_any_length_takes_no_memory(tmp_path, length):
     path = safetensors_file(tmp_path / "a.safetensors", {"a": entry(0, 8)}, bytes(8), length)
