@@ -22,6 +22,7 @@ from ir_quality_plugin.data.readers import read_csv, read_labels, read_triplets
 from ir_quality_plugin.data.votes import read_votes
 from ir_quality_plugin.engine.kinds import check_all
 from ir_quality_plugin.engine.options import read_options
+from ir_quality_plugin.engine.preflight import preflight
 from ir_quality_plugin.errors import QualityPluginError
 from ir_quality_plugin.integrations.basicsr_parts import read_network
 
@@ -296,8 +297,10 @@ class OptionFiles(Kind):
         return "\n".join(lines).encode("utf-8", "surrogatepass")
 
     def use(self, path: Path) -> Any:
-        """Check it as `irq recipes validate` and the first second of a training do."""
-        check_all(read_options(path))
+        """Check it as `irq recipes validate --images` and the first second of a training do."""
+        options = read_options(path)
+        check_all(options)
+        preflight(options)
 
 
 class Weights(Kind):

@@ -1,4 +1,4 @@
-"""Files that appear whole under their names or not at all, on the disk before they do."""
+"""Files: what may be opened, and what appears whole under its name or not at all, on the disk before it does."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import errno
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from .errors import CheckpointError
 
@@ -57,6 +59,16 @@ def whole(path: str | Path) -> Iterator[Path]:
         ) from error
 
 
+def appending(path: Path) -> BinaryIO:
+    """Open a file to append to, or make it; never through a link that lies in its place.
+
+    Raises:
+        OSError: it cannot be opened, or is a link.
+    """
+    # Windows has no such flag, and lets few users make links.
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666), "ab")
+
+
 def unwritten(path: Path, error: Exception) -> CheckpointError:
     """The error of a file that could not be written: why, and how much the disk has left."""
     return CheckpointError(
@@ -72,6 +84,8 @@ def why(path: Path, error: Exception) -> str:
         number = int(found[1])
     if number is not None:
         text = os.strerror(number)
+    if number == errno.ELOOP:
+        text = "a link lies in its place, and nothing is written through one; remove the link"
     if any(words in text for words in TORN):
         text, number = "the file took no more", errno.ENOSPC
     if number not in FULL:
@@ -96,3 +110,19 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def regular(path: str | Path) -> Path:
+    """A path to open for reading: `/dev/zero` has no end, and a FIFO none to begin with.
+
+    Folders pass: opening one is an error of its own.
+
+    Raises:
+        OSError: nothing is there, or a device, FIFO or socket.
+    """
+    path = Path(path)
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        kind = "a FIFO" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
+        raise OSError(errno.EINVAL, f"it is {kind}; expected a regular file", str(path))
+    return path

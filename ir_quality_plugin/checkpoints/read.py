@@ -7,7 +7,6 @@ import hashlib
 import pickle
 import re
 import warnings
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ..errors import CheckpointError, MissingWeightsError
+from ..files import regular
 from ..models.card import Card
+from .archive import check_archive, no_more_than
 from .remap import strip_wrapping
 
 # Where training scripts put the weights inside a checkpoint; the averaged ones are what their authors evaluate.
@@ -34,9 +35,9 @@ READ_DTYPES = (
     torch.uint8,
     torch.bool,
 )
-# An entry so marked is read by torch as whatever lies in memory.
-DOS_FOLDER = 0x10
-PICKLE_PROTOCOL, ZIP = b"\x80", b"PK\x03\x04"
+# No network has weights of more axes, and torch computes with none of more than 64.
+MOST_AXES = 8
+PICKLE_PROTOCOL = b"\x80"
 # Before it, a made file could run code through the weights-only reader (CVE-2025-32434, CVE-2026-24747).
 SAFE_TORCH = (2, 10)
 
@@ -69,7 +70,7 @@ def read_weights(path: str | Path) -> WeightsFile:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
+        with regular(path).open("rb") as file:
             start = file.read(16)
             file.seek(0)
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -94,7 +95,7 @@ def read_weights(path: str | Path) -> WeightsFile:
         tensor = tensors[odd[0]]
         raise CheckpointError(
             f"{path} holds tensors that are no plain weights ({odd[0]}: {tensor.dtype}, {tensor.layout}, "
-            f"{tensor.device.type}), {len(odd)} in all; save them as floating point with torch.save"
+            f"{tensor.device.type}, {tensor.ndim} axes), {len(odd)} in all; save them as floating point with torch.save"
         )
     broken = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
     if broken:
@@ -107,7 +108,7 @@ def read_weights(path: str | Path) -> WeightsFile:
 def is_safetensors(path: str | Path) -> bool:
     """Whether a file is there and begins as safetensors do; the content decides, not the name."""
     try:
-        with Path(path).open("rb") as file:
+        with regular(path).open("rb") as file:
             return _begins_safetensors(file.read(16))
     except OSError:
         return False
@@ -120,7 +121,7 @@ def _begins_safetensors(start: bytes) -> bool:
 
 def _is_plain(tensor: Tensor) -> bool:
     """Whether a tensor holds its own numbers: one that repeats a few of them may claim any size."""
-    if tensor.layout != torch.strided or tensor.is_nested or tensor.device.type != "cpu":
+    if tensor.layout != torch.strided or tensor.is_nested or tensor.device.type != "cpu" or tensor.ndim > MOST_AXES:
         return False
     return tensor.dtype in READ_DTYPES and tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
 
@@ -133,7 +134,7 @@ def read_checkpoint(path: str | Path) -> Any:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
+        with regular(path).open("rb") as file:
             start = file.read(1)
     except OSError as error:
         raise CheckpointError(f"cannot read {path} ({error.strerror}); check the path") from error
@@ -154,10 +155,10 @@ def read_card(path: Path) -> Card:
 
 def _open_safetensors(path: Path, tensors: bool = True) -> tuple[dict[str, str], dict[str, Tensor]]:
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(regular(path), framework="pt") as file:
             names = file.keys() if tensors else []
             return file.metadata() or {}, {name: file.get_tensor(name) for name in names}
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path} is a damaged safetensors file ({error}); copy or convert it again") from error
 
 
@@ -188,11 +189,11 @@ def _read_pickled(path: Path, start: bytes) -> object:
             f"{SAFE_TORCH[0]}.{SAFE_TORCH[1]} or later, or a .safetensors file"
         )
     try:
-        _check_archive(path)
+        check_archive(path)
         # An open file, not its path: torch would choose the reader by the name's ending.
         with path.open("rb") as file, torch.serialization.safe_globals(harmless), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return torch.load(file, map_location="cpu", weights_only=True)
+            return torch.load(file, map_location=no_more_than(path), weights_only=True)
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL (\S+)", str(error))
         if asked is None and start != PICKLE_PROTOCOL:
@@ -216,44 +217,6 @@ def _read_pickled(path: Path, start: bytes) -> object:
         raise CheckpointError(
             f"{path} is damaged or no file of weights ({detail}); download or copy it again"
         ) from error
-
-
-def _check_archive(path: Path) -> None:
-    """Refuse a zip archive that unpacks into more than the file holds, or whose entries changed since.
-
-    torch.save packs nothing, and writes a checksum of every entry, which torch.load does not look at.
-
-    Raises:
-        CheckpointError: what is wrong.
-    """
-    with path.open("rb") as file:
-        if file.read(len(ZIP)) != ZIP:  # by which torch tells an archive, too
-            return
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-            _check_entries(path, entries)
-            changed = archive.testzip()
-    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, EOFError, RuntimeError) as error:
-        raise CheckpointError(f"{path} is damaged ({error}); download or copy it again") from error
-    if changed is not None:
-        raise CheckpointError(f"{path} is damaged: {changed} does not match its checksum; download or copy it again")
-
-
-def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
-    if any(entry.filename.endswith("/constants.pkl") for entry in entries):
-        raise CheckpointError(
-            f"{path} is refused: a TorchScript archive holds code. Nothing in it was executed. "
-            "If you trust it, load it with torch.jit.load and save its state dict with torch.save"
-        )
-    if any(entry.is_dir() or entry.external_attr & DOS_FOLDER for entry in entries):
-        raise CheckpointError(f"{path} is damaged: it has a folder where values should be; download or copy it again")
-    inside, size = sum(entry.file_size for entry in entries), path.stat().st_size
-    if inside > size or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-        raise CheckpointError(
-            f"{path} is refused: it is compressed, {size:,} bytes for {inside:,}, which torch.save never does. If you "
-            "trust where it comes from, unpack it and save its state dict with torch.save"
-        )
 
 
 def _unwrap(path: Path, content: object) -> dict[str, Tensor]:

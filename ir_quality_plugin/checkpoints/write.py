@@ -9,11 +9,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import CheckpointError
-from ..files import sync, whole, why
+from ..files import appending, sync, whole, why
 from ..models.card import Card
 from .read import DIGEST, digest
 
-__all__ = ["sync", "whole", "why", "write_weights"]
+__all__ = ["appending", "sync", "whole", "why", "write_weights"]
 
 
 def write_weights(path: str | Path, tensors: Mapping[str, Tensor], card: Card) -> Path:

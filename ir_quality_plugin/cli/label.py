@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UsageError
+from ..files import regular
 from .score import echo_line
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def saved_network(weights: Path, options: Path | None) -> SavedNetwork:
 
     path = options or options_beside(weights)
     try:
-        content = parse(path.read_text(encoding="utf-8"), str(path))
+        content = parse(regular(path).read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}; expected the option file of {weights.name}") from error
     if not isinstance(content, dict):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import UsageError
+from ..files import regular
 
 
 def read_lines(path: Path) -> list[str]:
@@ -16,7 +17,7 @@ def read_lines(path: Path) -> list[str]:
         UsageError: it cannot be read, or is no text in UTF-8.
     """
     try:
-        return [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        return [line for line in regular(path).read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read as text: {error}") from error
 
@@ -35,7 +36,7 @@ def read_entries(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         UsageError: it cannot be read, lacks a column, or a row has more or fewer fields than the first line.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with regular(path).open(newline="", encoding="utf-8-sig") as file:
             entries = list(csv.DictReader(file, skipinitialspace=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path} cannot be read as CSV: {error}") from error

@@ -18,6 +18,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from ..errors import ImageError, ImageMemoryError, UsageError
+from ..files import regular
 from ..nn.memory import ran_out_of_memory
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2")
@@ -125,7 +126,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
     """Read a file's header, of `FORMATS` alone; a decompression bomb is an error; any number of threads may do so."""
     with OPENING, warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        image = Image.open(path, formats=FORMATS)
+        image = Image.open(regular(path), formats=FORMATS)
     with image:
         yield image
 

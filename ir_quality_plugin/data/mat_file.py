@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from ..errors import UsageError
+from ..files import regular
 
 # The largest set that keeps scores so has a thousand images; such files may be packed, and claim any size.
 MOST_VALUES = 1_000_000
@@ -67,7 +68,7 @@ def read_texts(path: Path, wanted: str) -> list[str]:
 def _read(path: Path, wanted: tuple[str, ...], values: Callable[[Array, str], Values]) -> dict[str, Values]:
     found = {}
     try:
-        size = path.stat().st_size
+        size = regular(path).stat().st_size
         if size > MOST_BYTES:
             raise UsageError(f"{path} is {size:,} bytes long; expected the set's own file, of at most {MOST_BYTES:,}")
         content = memoryview(path.read_bytes())

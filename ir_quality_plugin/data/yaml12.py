@@ -18,7 +18,8 @@ LONGEST_NUMBER = 400
 class Loader(yaml.SafeLoader):
     """PyYAML's safe loader with YAML 1.2's numbers and booleans; a key that stands twice in a mapping is an error.
 
-    A tag that would build an object is an error, and so are aliases that unfold into more than `MOST_VALUES` values.
+    Tags other than those of null, bool, int, float, str, seq and map are errors, and so are aliases that unfold into
+    more than `MOST_VALUES` values.
     """
 
     def get_single_data(self) -> Any:
@@ -50,6 +51,13 @@ class Loader(yaml.SafeLoader):
         sign, digits = (-1 if text.startswith("-") else 1), text.lstrip("+-")
         return sign * (int(digits, 0) if digits[:2] in ("0o", "0x") else int(digits))
 
+    def refuse_tag(self, node: yaml.Node) -> Any:
+        """Refuse a tag that option files have no use for."""
+        tag = node.tag.replace("tag:yaml.org,2002:", "!!", 1)
+        raise yaml.constructor.ConstructorError(
+            None, None, f"the tag {tag} stands there; expected none: leave it out", node.start_mark
+        )
+
 
 NUMBER = re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
 Loader.yaml_implicit_resolvers = {
@@ -61,7 +69,12 @@ Loader.add_implicit_resolver(
 )
 INTEGER = re.compile(r"^([-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$")
 Loader.add_implicit_resolver("tag:yaml.org,2002:int", INTEGER, list("-+0123456789"))
+Loader.yaml_constructors = {
+    f"tag:yaml.org,2002:{kind}": yaml.SafeLoader.yaml_constructors[f"tag:yaml.org,2002:{kind}"]
+    for kind in ("null", "bool", "float", "str", "seq", "map")
+}
 Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_integer)
+Loader.add_constructor(None, Loader.refuse_tag)
 Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$"), None)
 Loader.add_implicit_resolver("tag:yaml.org,2002:float", NUMBER, list("-+.0123456789"))
 
@@ -99,7 +112,7 @@ def parse(text: str, where: str) -> Any:
         return yaml.load(text, Loader)  # our loader is a safe one
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from error
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError) as error:  # a tag that does not fit
         raise UsageError(f"{where} cannot be read as YAML: {error}") from error
     except RecursionError as error:
         raise UsageError(f"{where} is nested too deeply for an option file") from error

@@ -7,13 +7,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CheckpointError, UsageError
+from ..errors import CheckpointError, QualityPluginError, UsageError
 from ..integrations.basicsr_parts import read_network
-from .experiment import Experiment
+from .experiment import PROGRESS, Experiment
 from .options import Options
+from .progress import Progress, check_part
 
 if TYPE_CHECKING:
     from .run import Run
+
+
+# What the parts of a run raise over a state that is none of theirs.
+MISFITS = (AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 def states_of(options: Options, experiment: Experiment, auto_resume: bool) -> list[Path]:
@@ -43,7 +48,17 @@ def go_on(run: Run, states: Sequence[Path]) -> Path | None:
     """
     for state, earlier in itertools.zip_longest(states, states[1:]):
         try:
-            _restore(run, *run.experiment.load_state(state))
+            progress, own = run.experiment.load_state(state)
+            check_part(Progress, progress, state / PROGRESS)
+            try:
+                _restore(run, progress, own)
+            except MISFITS as error:
+                if isinstance(error, QualityPluginError):
+                    raise
+                raise CheckpointError(
+                    f"cannot resume from {state}: it holds what no run wrote ({str(error) or type(error).__name__}); "
+                    "name an earlier state"
+                ) from error
         except CheckpointError as error:
             if earlier is None:
                 raise
@@ -100,6 +115,8 @@ def _restore(run: Run, progress: Mapping[str, Any], own: Mapping[str, Any]) -> N
         parts.synthesis.load_state_dict(own["synthesis"])
     run.done, run.owes_validation = progress["iteration"], progress.get("owes_validation", False)
     for scheduler, state in zip(parts.schedulers, progress["schedulers"], strict=True):
+        if not _alike(state, scheduler.state_dict()):
+            raise CheckpointError("the state of a schedule of the learning rate is none of its kind")
         scheduler.load_state_dict(state)
     if parts.average is not None:
         parts.average.load_state_dict(progress["average"])
@@ -109,6 +126,14 @@ def _restore(run: Run, progress: Mapping[str, Any], own: Mapping[str, Any]) -> N
     run.best = progress["best"]
     if run.guard is not None and progress["guard"] is not None:
         run.guard.history, run.guard.fired = progress["guard"]["history"], progress["guard"]["fired"]
+
+
+def _alike(state: Mapping[str, Any], present: Mapping[str, Any]) -> bool:
+    """Whether two states of a part have the same names, and values of the same kinds; a number is a number."""
+    return state.keys() == present.keys() and all(
+        isinstance(value, type(present[name]) if not isinstance(present[name], int | float) else int | float)
+        for name, value in state.items()
+    )
 
 
 def return_to_the_states_best(run: Run) -> None:

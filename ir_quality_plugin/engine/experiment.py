@@ -20,6 +20,8 @@ from ..checkpoints.read import read_checkpoint
 from ..checkpoints.write import sync, whole, why
 from ..data.lock import lock_of_training, locked
 from ..errors import CheckpointError, QualityPluginError, UsageError
+from ..files import regular
+from .progress import Stored, check_part
 from .together import together
 
 PROGRESS = "progress.pt"
@@ -218,9 +220,7 @@ class Experiment:
             CheckpointError: missing or damaged.
         """
         with together(self.accelerator):
-            progress = read_checkpoint(folder / PROGRESS)
-            if not isinstance(progress, Mapping) or not isinstance(progress.get("processes"), int):
-                raise CheckpointError(f"{folder / PROGRESS} is none that a run wrote; name an earlier state")
+            progress = check_part(Stored, read_checkpoint(folder / PROGRESS), folder / PROGRESS)
             if progress["processes"] != self.accelerator.num_processes:
                 raise UsageError(
                     f"{folder} was written by {progress['processes']} processes, this run has "
@@ -236,7 +236,7 @@ class Experiment:
             except UNREADABLE as error:
                 raise CheckpointError(f"cannot resume from {folder} ({error}); name an earlier state") from error
             own = read_checkpoint(folder / f"process_{self.accelerator.process_index}.pt")
-        return dict(progress), own
+        return progress, own
 
 
 def _check_digests(folder: Path, digests: Mapping[str, str]) -> None:
@@ -249,7 +249,7 @@ def _check_digests(folder: Path, digests: Mapping[str, str]) -> None:
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
+    with regular(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

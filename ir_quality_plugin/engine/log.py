@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..checkpoints.write import sync, whole, why
+from ..checkpoints.write import appending, sync, whole, why
 from ..errors import CheckpointError
 
 
@@ -36,7 +36,7 @@ class Log:
 
     def begin(self) -> None:
         """Drop what is not this run's."""
-        if self.path.is_file():
+        if self.path.is_file() or self.path.is_symlink():
             with whole(self.path) as unfinished:
                 unfinished.write_text("".join(json.dumps(entry) + "\n" for entry in self._kept), encoding="utf-8")
 
@@ -48,8 +48,8 @@ class Log:
         """
         plain = json.loads(json.dumps(entry), parse_constant=lambda name: None)
         try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(plain) + "\n")
+            with appending(self.path) as file:
+                file.write(json.dumps(plain).encode() + b"\n")
         except OSError as error:
             raise CheckpointError(
                 f"cannot write {self.path} ({why(self.path, error)}); check the folder and the disk, and go on from "

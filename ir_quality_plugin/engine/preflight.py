@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from ..data.csv_file import read_lines
 from ..data.images import UNREADABLE, list_images, opened
 from ..errors import UsageError
 from .options import Options
@@ -31,7 +32,13 @@ def preflight(options: Options) -> None:
                     f"datasets.{name}.{key}={root}: no such folder; relative paths start at {Path.cwd()}, "
                     "where the command was started"
                 )
-        if dataset.get("type") == "PairedImageDataset" and not dataset.get("meta_info_file"):
+        listed = next((dataset[key] for key in ("meta_info_file", "meta_info") if dataset.get(key)), None)
+        if listed is not None and not read_lines(Path(listed)):
+            raise UsageError(f"datasets.{name}: {listed} has no line; expected the name of an image in each")
+        if dataset.get("type") == "PairedImageDataset" and listed is None:
+            for key in ("dataroot_gt", "dataroot_lq"):
+                if key not in roots:
+                    raise UsageError(f"datasets.{name}.{key} is missing; expected a folder of images")
             check_pairs(name, dataset, roots["dataroot_gt"], roots["dataroot_lq"], options.scale)
 
 

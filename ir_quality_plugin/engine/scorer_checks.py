@@ -6,6 +6,7 @@ from typing import Any
 
 from ..errors import UsageError, nearest
 from ..integrations import basicsr_parts as parts_of
+from ..integrations.dataset_options import check_dataset_values
 from ..integrations.options import check_keys
 from ..losses.opinion import OPINION_LOSSES
 from ..metrics.correlation import Agreement
@@ -65,6 +66,8 @@ def check_scorer(options: Options, mapping: dict[str, Any]) -> list[str]:
             f"train.opinion_opt.preference_iter={preference_iter!r}; expected a whole number below "
             f"train.total_iter={train.total_iter}, or nothing is left for quality"
         )
+    for name, dataset in options.datasets.items():
+        check_dataset_values(dataset, f"datasets.{name}")
     check_sets(options, looked_at_once="test")
     check_patches(options)
     for name, dataset in mapping["datasets"].items():

@@ -18,6 +18,7 @@ from ..data.names import FOLDER
 from ..errors import UsageError, nearest
 from ..losses import DegradedReferenceQualityLoss
 from .basicsr_metrics import prepare_metric
+from .dataset_options import check_dataset_values
 from .options import LOSSES, check_keys, entries_of
 
 OURS = "QualitySRModel, QualitySRGANModel, QualityESRGANModel or QualityRealESRGANModel"
@@ -50,6 +51,7 @@ def check_options(opt: dict[str, Any]) -> list[str]:
             check_entry(registry.ARCH_REGISTRY, options, name)
     for name, options in (opt.get("datasets") or {}).items():
         registered(registry.DATASET_REGISTRY, options.get("type"), f"datasets.{name}.type")
+        check_dataset_values(options, f"datasets.{name}")
     for name, options in train.items():
         if name != "quality_opt" and name.endswith("_opt") and isinstance(options, Mapping):
             check_loss(options, f"train.{name}")

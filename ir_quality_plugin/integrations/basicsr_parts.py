@@ -55,7 +55,10 @@ def build_dataset(options: Mapping[str, Any], phase: str, scale: int) -> Any:
     """
     complete = {"scale": scale, "name": phase, **copy.deepcopy(dict(options)), "phase": phase.split("_")[0]}
     try:
-        return _build_dataset(complete)
+        built = _build_dataset(complete)
+        if len(built) == 0:
+            raise UsageError("it has no sample; expected one image at least")
+        return built
     except KeyError as error:
         raise UsageError(f"datasets.{phase} has no {error}; {options['type']} needs it") from error
     except UsageError as error:

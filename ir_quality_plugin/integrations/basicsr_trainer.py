@@ -113,6 +113,10 @@ def parse(root_path: str, is_train: bool = True) -> tuple[dict[str, Any], Any]:
         raise UsageError(f"-opt: the option file cannot be read: {error}") from error
     except KeyError as error:
         raise UsageError(f"-opt: the option file has no {error}; the files of recipes/basicsr show all keys") from error
+    except (TypeError, ValueError, AttributeError) as error:  # of values that BasicSR takes for texts or mappings
+        raise UsageError(
+            f"-opt: BasicSR cannot take the option file apart ({error}); irq recipes validate says which value is wrong"
+        ) from error
     opt = exactly_yaml_1_2({**opt, "root_path": root_path})
     if not is_train:  # a file that was trained with is one to test with
         opt["datasets"] = {name: entry for name, entry in opt["datasets"].items() if entry["phase"] != "train"}

@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from ..checkpoints.write import whole, why
+from ..checkpoints.write import appending, whole, why
 from ..data.labels import Triplet
 from ..data.lock import locked
 from ..data.workers import spread_work
 from ..errors import CheckpointError, ImageError, UsageError
+from ..files import regular
 from ..metrics.consensus import check_weights, consensus, family_weights
 from .judges import Judges
 from .saved_networks import SavedNetwork
@@ -143,7 +144,7 @@ def _digests(triplets: Sequence[Triplet]) -> tuple[list[Pair | None], Counter[st
 
     @cache
     def digest(path: Path) -> str:
-        with path.open("rb") as file:
+        with regular(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:32]
 
     pairs: list[Pair | None] = []
@@ -205,7 +206,7 @@ class ScoreLog:
         line = json.dumps({"image": pair[0], "reference": pair[1], "scores": dict(scores)}) + "\n"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("ab") as file:
+            with appending(self.path) as file:
                 file.write((b"\n" if self._torn else b"") + line.encode())
         except OSError as error:
             raise CheckpointError(

@@ -56,6 +56,15 @@ def test_a_lying_header_is_refused(tmp_path, header):
         irq.load_scorer("ckdn-s", weights=path)
 
 
+@pytest.mark.parametrize("metadata", [{}, {"__metadata__": {"card": "{}", DIGEST: "0"}}])
+@pytest.mark.parametrize("axes", [9, 300])
+def test_a_tensor_of_hundreds_of_axes_is_refused(tmp_path, axes, metadata):
+    header = {**metadata, "a": entry(0, 4, shape=[1] * axes)}
+    path = safetensors_file(tmp_path / "a.safetensors", header, bytes(4))
+    with pytest.raises(CheckpointError, match=f"{axes} axes|do not match the checksum"):
+        read_weights(path)
+
+
 @pytest.mark.parametrize("length", [0, 1, 2**27, 2**32, 2**63, 2**64 - 1])
 def test_a_header_of_any_length_takes_no_memory(tmp_path, length):
     path = safetensors_file(tmp_path / "a.safetensors", {"a": entry(0, 8)}, bytes(8), length)
@@ -189,3 +198,114 @@ def test_no_file_is_handed_to_ghostscript(tmp_path, monkeypatch):
     Image.open(path)  # Pillow itself takes it for an image
     with pytest.raises(ImageError, match="no image that can be recognised"):
         read_image(path)
+
+
+class Claim:
+    """A tensor whose pickle says how many numbers its storage has."""
+
+    def __init__(self, numbers):
+        self.numbers = numbers
+
+    def __reduce__(self):
+        return torch._utils._rebuild_tensor_v2, ((Claim, self.numbers), 0, (self.numbers,), (1,), False, {})
+
+
+class ClaimPickler(pickle.Pickler):
+    def persistent_id(self, value):
+        if isinstance(value, tuple) and value[:1] == (Claim,):
+            return "storage", torch.FloatStorage, "0", "cpu", value[1], None
+        return None
+
+
+def test_a_file_of_before_zip_cannot_claim_more_than_it_holds(tmp_path):
+    """Of that format only the pickle says how large a storage is; here none follows."""
+    file = io.BytesIO()
+    sizes = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
+    for part in (0x1950A86A20F9469CFC6C, 1001, sizes):
+        pickle.dump(part, file, 2)
+    ClaimPickler(file, 2).dump({"a": Claim(10**8)})
+    pickle.dump([], file, 2)
+    (tmp_path / "claim.pth").write_bytes(file.getvalue())
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(CheckpointError, match=r"asks for 400,000,000 bytes and more, and is \d\d\d bytes long"):
+        read_weights(tmp_path / "claim.pth")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
+
+
+END = "<IHHHHIIH"
+
+
+def split_archive(content):
+    """Entries, table of contents and end record of a zip file without 64-bit records."""
+    end = struct.unpack(END, content[-22:])
+    return content[: end[6]], content[end[6] : end[6] + end[5]], end
+
+
+def with_decoy(packed, plain):
+    """A table of contents where the end record names it, for torch, and another one before that record, for Python."""
+    body, contents, end = split_archive(packed)
+    decoy_body, decoy, _ = split_archive(plain)
+    shift = len(contents) + len(decoy_body)  # which Python adds to every offset
+    start = len(body) + len(contents)
+    fixed, at = bytearray(decoy), 0
+    while at < len(fixed):
+        name, extra, comment = struct.unpack_from("<HHH", fixed, at + 28)
+        (offset,) = struct.unpack_from("<I", fixed, at + 42)
+        struct.pack_into("<I", fixed, at + 42, offset + start - shift)
+        at += 46 + name + extra + comment
+    assert len(fixed) == len(contents)
+    return body + contents + decoy_body + bytes(fixed) + struct.pack(END, *end)
+
+
+def zip_of(entries, packed=(), comment=0):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for index, (name, content) in enumerate(entries):
+            one = zipfile.ZipInfo(name)
+            one.comment = b"-" * (comment if index == 0 else 0)
+            archive.writestr(one, content, zipfile.ZIP_DEFLATED if name.endswith(packed or "/none") else None)
+    return file.getvalue()
+
+
+def saved_entries(**others):
+    file = io.BytesIO()
+    torch.save({"a": torch.ones(4)}, file)
+    with zipfile.ZipFile(file) as source:
+        return [(one, others.get(one.split("/", 1)[1], source.read(one))) for one in source.namelist()]
+
+
+def test_torch_reads_the_table_of_contents_that_was_checked(tmp_path):
+    entries = saved_entries(**{"data/0": bytes(2**24)})
+    packed = zip_of(entries, packed="data/0")
+    short = [(f"x/{index}", b"-" * 2000) for index in range(len(entries))]
+    plain = zip_of(short, comment=len(split_archive(packed)[1]) - len(split_archive(zip_of(short))[1]))
+    path = tmp_path / "two.pth"
+    path.write_bytes(with_decoy(packed, plain))
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist()[0] == "x/0"  # Python sees the decoy
+    with pytest.raises(CheckpointError, match="or two such tables"):
+        read_weights(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: b"PK\3\4" + bytes(60) + content,
+        lambda content: content + b"more",
+        lambda content: content[:-2] + b"\4\0more",
+        lambda content: insert(content, b"hidden"),
+    ],
+    ids=["in front", "behind", "as a comment", "before the contents"],
+)
+def test_parts_that_no_table_names_are_refused(tmp_path, change):
+    content = zip_of(saved_entries())
+    (tmp_path / "a.pth").write_bytes(content)
+    assert read_weights(tmp_path / "a.pth").tensors["a"].tolist() == [1, 1, 1, 1]
+    (tmp_path / "a.pth").write_bytes(change(content))
+    with pytest.raises(CheckpointError, match=r"is refused|is damaged"):
+        read_weights(tmp_path / "a.pth")
+
+
+def insert(content, hidden):
+    body, contents, end = split_archive(content)
+    return body + hidden + contents + struct.pack(END, *end[:6], len(body + hidden), 0)

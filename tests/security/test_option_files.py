@@ -59,6 +59,32 @@ def test_a_tag_builds_no_object(tmp_path, trace, value, place):
 
 
 @pytest.mark.parametrize(
+    "value",
+    [
+        "!!timestamp x", "!!timestamp 2020-01-01", "!!map [1]", "!!set [x]", "!!set {x}", "!!bool maybe", '!!float ""',
+        '!!int ""', "!!int x", "!!omap [a: 1]", "!!pairs [a: 1]", "!!binary aGk=", "!!str [1]", "!!seq {a: 1}",
+        "!!null [1]", "!own 1", "!!merge x",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("place", ["a: {}", "[{}]", "{}: 1", "{}"])
+def test_a_tag_that_does_not_fit_is_our_error(value, place):
+    try:
+        found = parse(place.format(value), "text")
+    except UsageError as error:
+        assert "text" in str(error)
+    else:
+        assert value in ("!!null [1]",), found
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("!!int 3", 3), ("!!str 3", "3"), ("!!float 3", 3.0), ("!!bool true", True), ("!!seq [1]", [1]), ("!!map {}", {})],
+)
+def test_tags_of_plain_values_are_read(text, expected):
+    assert parse(f"a: {text}", "text") == {"a": expected}
+
+
+@pytest.mark.parametrize(
     "text", ["9" * 5000, "a: " + "1" * 5000, "0x" + "f" * 9000, "[" * 5000, "{a: " * 3000, "[a]: 1", "? {a: b}\n: 1"]
 )
 def test_other_ways_to_hurt_are_our_errors(text):

@@ -10,6 +10,8 @@ from PIL import Image
 
 import ir_quality_plugin
 from ir_quality_plugin.checkpoints.write import whole
+from ir_quality_plugin.engine.log import Log
+from ir_quality_plugin.errors import CheckpointError
 
 PACKAGE = Path(ir_quality_plugin.__file__).parent
 
@@ -95,6 +97,40 @@ def test_whatever_is_written_whole_replaces_a_link(tmp_path):
         unfinished.write_text("new")
     assert (tmp_path / "victim").read_text() == "precious"
     assert (tmp_path / "new").read_text() == "new" and not (tmp_path / "new").is_symlink()
+
+
+def logged(path):
+    log = Log(path)
+    log.begin()
+    log.write(kind="train", iter=1)
+
+
+def test_a_log_of_a_run_replaces_a_link_and_is_not_written_through_one(tmp_path):
+    victim, link = tmp_path / "victim", tmp_path / "log.jsonl"
+    link.symlink_to(victim)  # which is not there yet: writing through the link would make it
+    logged(link)
+    assert not victim.exists() and not link.is_symlink()
+    link.unlink()
+    victim.write_text("precious")
+    link.symlink_to(victim)
+    with pytest.raises(CheckpointError, match="a link lies in its place"):
+        Log(link).write(kind="train", iter=1)
+    logged(link)
+    assert victim.read_text() == "precious" and '"iter": 1' in link.read_text()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_scores_of_labels_are_not_appended_through_a_link(tmp_path, there):
+    pytest.importorskip("pyiqa")
+    from ir_quality_plugin.integrations.labelling import ScoreLog
+
+    victim, link = tmp_path / "victim", tmp_path / "labels.scores.jsonl"
+    if there:
+        victim.write_text("precious")
+    link.symlink_to(victim)
+    with pytest.raises(CheckpointError, match="a link lies in its place, and nothing is written through one"):
+        ScoreLog(link).add(("a", "b"), {"ssim": 0.5})
+    assert victim.read_text() == "precious" if there else not victim.exists()
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "..", "smoke/../../x", "", "a\0b"])
