@@ -21,7 +21,9 @@ _OPERATORS = ("_convolution_pointwise", "_convolution_pointwise_", "_reorder_con
 _FUSED = all(hasattr(_ONEDNN, operator) for operator in _OPERATORS)
 # Of an input: above, oneDNN's gradient of a strided convolution is the faster one.
 FEW_CHANNELS = 4
-_PRECISIONS = (torch.float32, torch.bfloat16)
+# oneDNN refuses bfloat16 on a processor without AVX-512 or AVX-NE-CONVERT, where torch's own operators compute it.
+_HAS_BFLOAT16 = hasattr(_ONEDNN, "_is_mkldnn_bf16_supported") and _ONEDNN._is_mkldnn_bf16_supported()
+_PRECISIONS = (torch.float32, torch.bfloat16) if _HAS_BFLOAT16 else (torch.float32,)
 
 
 class Kernel(NamedTuple):

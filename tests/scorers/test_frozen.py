@@ -1,6 +1,9 @@
 """What makes a frozen scorer fast, and that none of it outlives a change or leaks into what the user holds."""
 
 import copy
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -80,6 +83,26 @@ def test_half_precision_keeps_the_last_layers_and_ranks_alike(scorer):
     half(taking, **given(restored[:2])).sum().backward()
     assert taking.grad.dtype == torch.float32
     assert taking.grad.abs().sum() > 0
+
+
+BFLOAT16_TWO_WAYS = """
+import torch
+import ir_quality_plugin as irq
+restored = torch.rand(1, 3, 32, 32)
+whole = irq.load_scorer("ckdn-s", weights="random").bfloat16()
+taking = restored.clone().requires_grad_()
+whole(taking, degraded=restored.flip(3)).sum().backward()
+with torch.autocast("cpu", torch.bfloat16):
+    score = irq.load_scorer("ckdn-s", weights="random")(restored, degraded=restored.flip(3))
+print(taking.grad.isfinite().all().item(), score.isfinite().all().item())
+"""
+
+
+def test_bfloat16_is_computed_on_a_processor_without_avx512_too():
+    # oneDNN reads the variable when a process begins, and hides the instructions from torch.
+    settings = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    run = subprocess.run([sys.executable, "-c", BFLOAT16_TWO_WAYS], env=settings, capture_output=True, text=True)
+    assert run.stdout.split() == ["True", "True"], run.stderr
 
 
 def test_a_large_batch_goes_through_in_pieces_with_the_same_scores(scorer, monkeypatch):
