@@ -34,7 +34,8 @@ class TeacherIQAScorer(PatchScorer):
         else:
             scores = torch.cat([self._judge(piece) for piece in self.pieces(images, list(times))])
         weights = scores.new_tensor(list(times.values())) / times.total()
-        return scores.view(len(restored), -1) @ weights
+        # Not as a matrix product, which autocast would round to eight bits.
+        return (scores.view(len(restored), -1) * weights).sum(dim=1)
 
     def _judge(self, patches: Tensor) -> Tensor:
         return self.folded(self.prepare(patches)).score

@@ -105,6 +105,14 @@ def test_bfloat16_is_computed_on_a_processor_without_avx512_too():
     assert run.stdout.split() == ["True", "True"], run.stderr
 
 
+def test_a_score_under_autocast_has_more_than_eight_bits(scorer):
+    restored = images(6)
+    with torch.autocast("cpu", torch.bfloat16):
+        scores = scorer(restored, **given(restored))
+    assert scores.dtype == torch.float32
+    assert not torch.equal(scores, scores.bfloat16().float())
+
+
 def test_a_large_batch_goes_through_in_pieces_with_the_same_scores(scorer, monkeypatch):
     restored = images(5).requires_grad_()
     together = scorer(restored, **given(restored.detach()))
