@@ -33,17 +33,36 @@ class Kernel(NamedTuple):
     bias: Tensor
 
 
-def fold_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d | None = None, channels: slice = slice(None)) -> Kernel:
+def is_plain(conv: Any, norm: Any = None) -> bool:
+    """Whether `FoldedConv` computes what a convolution does, and what the BatchNorm behind it; None for none.
+
+    It does without dilation, with zeros around the features, the same on both sides and fewer than the kernel is wide.
+    With one output channel at one place, oneDNN mixes up the images of a batch (torch 2.14).
+    """
+    if type(conv) is not nn.Conv2d or conv.dilation != (1, 1) or conv.out_channels == 1:
+        return False
+    if conv.padding_mode != "zeros" or isinstance(conv.padding, str):
+        return False
+    narrow = all(given < side for given, side in zip(conv.padding, conv.kernel_size, strict=True))
+    return narrow and (norm is None or is_fixed(norm))
+
+
+def is_fixed(norm: Any) -> bool:
+    """Whether a normalisation is the same factor and shift for every image, as `fold_norm` takes it."""
+    return type(norm) is nn.BatchNorm2d and norm.running_var is not None and norm.affine
+
+
+def fold_norm(conv: nn.Conv2d, norm: Any = None, channels: slice = slice(None)) -> Kernel:
     """Fold a BatchNorm of fixed statistics into the convolution before it.
 
     Args:
         conv: the convolution.
-        norm: the BatchNorm behind it; None for none.
+        norm: the BatchNorm behind it, with running statistics; None for none.
         channels: of the BatchNorm, where it also normalises other maps beside this one's.
     """
     with torch.no_grad():
         bias = conv.weight.new_zeros(len(conv.weight)) if conv.bias is None else conv.bias
-        if norm is None or norm.running_var is None or norm.running_mean is None:
+        if norm is None:
             return Kernel(conv.weight.double(), bias.double())
         scale = norm.weight[channels].double() * (norm.running_var[channels].double() + norm.eps).rsqrt()
         shifted = (bias - norm.running_mean[channels].double()) * scale + norm.bias[channels].double()
