@@ -171,6 +171,24 @@ def test_folding_leaves_the_network_as_it_was_released():
     assert all(torch.equal(after[name], before[name]) for name in before)
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("channels", [3, 8])
+def test_a_gradient_is_taken_with_the_weights_of_its_output(channels, stride):
+    network = frozen(nn.Sequential(nn.Conv2d(channels, 8, 3, stride, 1)))
+    folded, given = fold(network), features(2, channels, 8, 8)
+    with torch.no_grad():
+        folded(given)
+    network[0].weight.data.mul_(2)  # which nothing tells
+    taking = given.clone().requires_grad_()
+    output = folded(taking)
+    network[0].weight.data.mul_(2)
+    (gradient,) = torch.autograd.grad(output.square().sum(), taking)
+    direction = features(2, channels, 8, 8).flip(0)
+    with torch.no_grad():
+        slope = (folded(given + direction) - folded(given - direction)).mul(output).sum()
+    torch.testing.assert_close((gradient * direction).sum(), slope, rtol=1e-4, atol=1e-3)
+
+
 def test_autocast_is_followed():
     network = frozen(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU()))
     given = features(1, 3, 8, 8)

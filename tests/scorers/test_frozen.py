@@ -66,6 +66,62 @@ def test_weights_that_are_exchanged_are_scored_with(scorer):
     assert not torch.equal(scorer(restored, **given(restored)), before)
 
 
+def first_conv(network):
+    name = next(name for name, module in network.named_modules() if isinstance(module, torch.nn.Conv2d))
+    return name, network.get_submodule(name)
+
+
+def by_data(network):
+    weight = first_conv(network)[1].weight
+    weight.data = 2 * weight.data
+
+
+def by_module(network):
+    name, conv = first_conv(network)
+    other = copy.deepcopy(conv)
+    other.weight.data.mul_(2)
+    network.set_submodule(name, other)
+
+
+def by_parameter(network):
+    conv = first_conv(network)[1]
+    doubled = 2 * conv.weight.detach()
+    del conv.weight  # what is made next may come to lie where the weight did
+    conv.weight = torch.nn.Parameter(doubled, requires_grad=False)
+
+
+def by_buffer(network):
+    norm = next(module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d))
+    norm.running_mean = norm.running_mean + 0.1
+
+
+@pytest.mark.parametrize("write", [by_data, by_module, by_parameter, by_buffer])
+def test_weights_are_scored_with_however_they_were_exchanged(scorer, write):
+    restored = images(1)
+    before = scorer(restored, **given(restored))
+    write(scorer.network)
+    found = scorer(restored, **given(restored))
+    assert not torch.equal(found, before)
+    assert torch.equal(found, copy.deepcopy(scorer)(restored, **given(restored)))
+
+
+def test_what_torch_keeps_no_count_of_is_scored_with_after_a_call_that_says_so(scorer):
+    restored = images(1)
+    before = scorer(restored, **given(restored))
+    first_conv(scorer.network)[1].weight.data.mul_(2)
+    scorer.refold()
+    found = scorer(restored, **given(restored))
+    assert not torch.equal(found, before)
+    assert torch.equal(found, copy.deepcopy(scorer)(restored, **given(restored)))
+
+
+def test_a_state_cannot_be_taken_for_an_earlier_one_in_the_same_place(scorer):
+    for _ in range(20):
+        held = scorer.folded
+        by_parameter(scorer.network)
+        assert scorer.folded is not held
+
+
 def test_half_precision_keeps_the_last_layers_and_ranks_alike(scorer):
     # Trained weights and pictures that differ: random ones score noise nearly alike.
     scorer = irq.load_scorer(scorer.card.name)
