@@ -68,8 +68,12 @@ class TeacherFeatureLoss(nn.Module):
         """The features of each chosen layer, for images (B,3,H,W) in [0,1] of any size."""
         height, width = (-(-side // STRIDE) * STRIDE for side in images.shape[-2:])
         images = self.teacher.normalise(mirror_to(images.to(self.teacher.dtype), height, width))
-        knowledge, taps = self.teacher.network.understand(images)
-        found = {**taps._asdict(), **knowledge._asdict()}
+        network = self.teacher.folded
+        if not set(self.layers) & set(Knowledge._fields):
+            found = network.encoder(images)._asdict()
+        else:
+            knowledge, taps = network.understand(images)
+            found = {**taps._asdict(), **knowledge._asdict()}
         return {name: found[name] for name in self.layers}
 
     def forward(self, restored: Tensor, reference: Tensor, **ignored: Any) -> Tensor:

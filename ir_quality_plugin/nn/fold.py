@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .folded import FoldedConv, Kernel, folded_conv
+from .folded import FoldedConv, Kernel, folded_conv, is_fixed, is_plain
 from .folded_inception import FoldedInceptionConv
 from .folded_pool import SlidingMax, is_sliding
 from .inception import InceptionConv
@@ -19,6 +19,8 @@ from .resnet import Bottleneck, ResidualPyramid
 
 def fold(network: Any) -> Any:
     """Copy a frozen network; convolutions take in the BatchNorm, ReLU and sum behind them, the rest is shared.
+
+    A convolution of another kind than the package's networks have (see `is_plain`) stays as it is, with what is behind.
 
     Args:
         network: of the package's modules, in eval mode, no weight of which takes a gradient.
@@ -80,6 +82,10 @@ def _fold(network: Any) -> Any:
     for kind, rule in RULES.items():
         if type(network) is kind:
             return rule(network)
+    return _part_by_part(network)
+
+
+def _part_by_part(network: Any) -> Any:
     twin = copy.copy(network)
     twin._parameters, twin._buffers = dict(network._parameters), dict(network._buffers)
     twin._modules = {name: _fold(child) for name, child in network._modules.items()}
@@ -92,24 +98,22 @@ def _runs(steps: list[nn.Module]) -> Iterator[nn.Module]:
     while place < len(steps):
         step, behind = steps[place], steps[place + 1 : place + 3]
         place += 1
-        if type(step) is Bottleneck:
+        if type(step) is Bottleneck and _is_plain_bottleneck(step):
             yield FoldedBottleneck(step, inside=place > 1 and type(steps[place - 2]) is Bottleneck)
             continue
-        if type(step) is not nn.Conv2d:
+        norm: Any = behind.pop(0) if behind and isinstance(behind[0], nn.BatchNorm2d) else None
+        if not is_plain(step, norm):
             yield _fold(step)
             continue
-        if step.out_channels == 1:
-            yield _lone(step)
-            continue
-        norm: Any = behind.pop(0) if behind and isinstance(behind[0], nn.BatchNorm2d) else None
         relu = bool(behind) and isinstance(behind[0], nn.ReLU)
         place += (norm is not None) + relu
         yield folded_conv(step, norm, relu)
 
 
 def _pyramid(trunk: ResidualPyramid) -> ResidualPyramid:
-    twin = copy.copy(trunk)
-    twin._modules = {name: _fold(child) for name, child in trunk._modules.items()}
+    twin = _part_by_part(trunk)
+    if not is_plain(trunk.conv1, trunk.bn1):
+        return twin
     twin._modules |= {
         "conv1": folded_conv(trunk.conv1, trunk.bn1, relu=True),
         "bn1": nn.Identity(),
@@ -118,14 +122,29 @@ def _pyramid(trunk: ResidualPyramid) -> ResidualPyramid:
     return twin
 
 
-def _lone(conv: nn.Conv2d) -> nn.Module:
-    # With one output channel at one place, oneDNN mixes up the images of a batch (torch 2.14).
-    return conv if conv.out_channels == 1 else folded_conv(conv)
+def _bottleneck(block: Bottleneck) -> nn.Module:
+    return FoldedBottleneck(block) if _is_plain_bottleneck(block) else _part_by_part(block)
+
+
+def _is_plain_bottleneck(block: Bottleneck) -> bool:
+    pairs = ((block.conv1, block.bn1), (block.conv2, block.bn2), (block.conv3, block.bn3))
+    return all(is_plain(*pair) for pair in pairs)
+
+
+def _inception(block: InceptionConv) -> nn.Module:
+    convs = [module for module in block.modules() if isinstance(module, nn.Conv2d)]
+    norms = [module for module in block.modules() if isinstance(module, nn.BatchNorm2d)]
+    plain = all(map(is_plain, convs)) and all(map(is_fixed, norms))
+    return FoldedInceptionConv(block) if plain else _part_by_part(block)
+
+
+def _conv(conv: nn.Conv2d) -> nn.Module:
+    return folded_conv(conv) if is_plain(conv) else conv
 
 
 def _doubling(up: nn.ConvTranspose2d) -> nn.Module:
-    plain = up.kernel_size == up.stride == (2, 2) and up.padding == (0, 0) and up.groups == 1
-    return FoldedDoubling(up) if plain else up
+    plain = up.kernel_size == up.stride == (2, 2) and up.padding == up.output_padding == (0, 0)
+    return FoldedDoubling(up) if plain and up.dilation == (1, 1) and up.groups == 1 else up
 
 
 def _pool(pool: nn.MaxPool2d) -> nn.Module:
@@ -133,11 +152,11 @@ def _pool(pool: nn.MaxPool2d) -> nn.Module:
 
 
 RULES: dict[type, Callable[[Any], nn.Module]] = {
-    Bottleneck: FoldedBottleneck,
-    InceptionConv: FoldedInceptionConv,
+    Bottleneck: _bottleneck,
+    InceptionConv: _inception,
     ResidualPyramid: _pyramid,
     nn.Sequential: lambda steps: nn.Sequential(*_runs(list(steps))),
-    nn.Conv2d: _lone,
+    nn.Conv2d: _conv,
     nn.MaxPool2d: _pool,
     nn.ConvTranspose2d: _doubling,
 }

@@ -21,27 +21,50 @@ _OPERATORS = ("_convolution_pointwise", "_convolution_pointwise_", "_reorder_con
 _FUSED = all(hasattr(_ONEDNN, operator) for operator in _OPERATORS)
 # Of an input: above, oneDNN's gradient of a strided convolution is the faster one.
 FEW_CHANNELS = 4
-_PRECISIONS = (torch.float32, torch.bfloat16)
+# oneDNN refuses bfloat16 on a processor without AVX-512 or AVX-NE-CONVERT, where torch's own operators compute it.
+_HAS_BFLOAT16 = hasattr(_ONEDNN, "_is_mkldnn_bf16_supported") and _ONEDNN._is_mkldnn_bf16_supported()
+# A precision, and which operator the weights are laid out for.
+Way = tuple[torch.dtype, str]
+_PRECISIONS = (torch.float32, torch.bfloat16) if _HAS_BFLOAT16 else (torch.float32,)
 
 
 class Kernel(NamedTuple):
-    """A convolution's weight (C_out, C_in / groups, h, w) and bias (C_out,), BatchNorm folded in, in float64."""
+    """A convolution's weight (C_out, C_in / groups, h, w) and bias (C_out,), BatchNorm folded in; float64 when made."""
 
     weight: Tensor
     bias: Tensor
 
 
-def fold_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d | None = None, channels: slice = slice(None)) -> Kernel:
+def is_plain(conv: Any, norm: Any = None) -> bool:
+    """Whether `FoldedConv` computes what a convolution does, and what the BatchNorm behind it; None for none.
+
+    It does without dilation, with zeros around the features, the same on both sides and fewer than the kernel is wide.
+    With one output channel at one place, oneDNN mixes up the images of a batch (torch 2.14).
+    """
+    if type(conv) is not nn.Conv2d or conv.dilation != (1, 1) or conv.out_channels == 1:
+        return False
+    if conv.padding_mode != "zeros" or isinstance(conv.padding, str):
+        return False
+    narrow = all(given < side for given, side in zip(conv.padding, conv.kernel_size, strict=True))
+    return narrow and (norm is None or is_fixed(norm))
+
+
+def is_fixed(norm: Any) -> bool:
+    """Whether a normalisation is the same factor and shift for every image, as `fold_norm` takes it."""
+    return type(norm) is nn.BatchNorm2d and norm.running_var is not None and norm.affine
+
+
+def fold_norm(conv: nn.Conv2d, norm: Any = None, channels: slice = slice(None)) -> Kernel:
     """Fold a BatchNorm of fixed statistics into the convolution before it.
 
     Args:
         conv: the convolution.
-        norm: the BatchNorm behind it; None for none.
+        norm: the BatchNorm behind it, with running statistics; None for none.
         channels: of the BatchNorm, where it also normalises other maps beside this one's.
     """
     with torch.no_grad():
         bias = conv.weight.new_zeros(len(conv.weight)) if conv.bias is None else conv.bias
-        if norm is None or norm.running_var is None or norm.running_mean is None:
+        if norm is None:
             return Kernel(conv.weight.double(), bias.double())
         scale = norm.weight[channels].double() * (norm.running_var[channels].double() + norm.eps).rsqrt()
         shifted = (bias - norm.running_mean[channels].double()) * scale + norm.bias[channels].double()
@@ -67,7 +90,8 @@ class FoldedConv(nn.Module):
         self.stride, self.groups, self.relu = like.stride, like.groups, relu
         self.padding = like.padding if isinstance(like.padding, tuple) else (0, 0)
         self.training = False
-        self._laid_out: dict[tuple[torch.dtype, str], tuple[Tensor, Tensor]] = {}
+        self._laid_out: dict[Way, Kernel] = {}
+        self._shapes: dict[Way, Sequence[int]] = {}
 
     def forward(self, features: Tensor, residual: Tensor | None = None, over: bool = False) -> Tensor:
         """Map (B,C,H,W), and a residual of the output's shape, to the convolution's output; gradients reach both.
@@ -112,62 +136,89 @@ class FoldedConv(nn.Module):
             return _ONEDNN._convolution_pointwise_.binary(residual, features, weight, bias, *place, *then)
         return _ONEDNN._convolution_pointwise.binary(features, residual, weight, bias, *place, *then)
 
-    def run_back(self, gradient: Tensor, shape: torch.Size) -> Tensor:
-        """The gradient at features of `shape`, from the one at the convolution's output."""
-        if self.stride == (1, 1):
-            # The gradient of a convolution is one: weights mirrored, inputs and outputs exchanged.
-            weight, _ = self._laid(gradient.dtype, "backwards", gradient.shape)
+    def lay_out_back(self, features: Tensor) -> tuple[str, Tensor]:
+        """Lay the weights out for features forwards and, from the same moment, for the gradient at them.
+
+        Returns:
+            The way that the gradient is computed, and the weight for it.
+        """
+        sides = zip(features.shape[-2:], self.shape[-2:], self.padding, self.stride, strict=True)
+        rows = [(side + 2 * given - kernel) // stride + 1 for side, kernel, given, stride in sides]
+        shape = (len(features), self.shape[0], *rows)
+        way = self._way_back(features.shape, shape)
+        wanted: dict[Way, Sequence[int]] = {
+            (features.dtype, "forwards"): features.shape,
+            (features.dtype, way): shape,
+        }
+        if not wanted.keys() <= self._laid_out.keys():
+            self._lay_out(wanted)
+        return way, self._laid_out[features.dtype, way].weight
+
+    def run_back(self, gradient: Tensor, shape: torch.Size, way: str, weight: Tensor) -> Tensor:
+        """The gradient at features of `shape`, from the one at the convolution's output; see `lay_out_back`."""
+        if way == "backwards" and self.stride == (1, 1):
             return _ONEDNN._convolution_pointwise(
                 gradient, weight, None, self._padding_back(), (1, 1), (1, 1), self.groups, "none", [], ""
             )
-        if self.shape[-2:] == (1, 1) and self.padding == (0, 0):
-            weight, _ = self._laid(gradient.dtype, "backwards", gradient.shape)
+        if way == "backwards":
             found = gradient.new_zeros(shape).contiguous(memory_format=torch.channels_last)
             found[..., :: self.stride[0], :: self.stride[1]] = _ONEDNN._convolution_pointwise(
                 gradient, weight, None, (0, 0), (1, 1), (1, 1), self.groups, "none", [], ""
             )
             return found
-        phases = Phases(self.shape[-1], self.stride[0], self.padding[0])
-        if self.shape[1] <= FEW_CHANNELS and self.groups == 1 and phases.fit(self, shape, gradient.shape):
-            weight, _ = self._laid(gradient.dtype, "by phases", gradient.shape)
+        if way == "by phases":
+            phases = self._phases()
             found = _ONEDNN._convolution_pointwise(
                 gradient, weight, None, (phases.padding,) * 2, (1, 1), (1, 1), 1, "none", [], ""
             )
             return phases.interleave(found, shape)
-        weight, _ = self._laid(gradient.dtype, "plain", shape)
         return torch.ops.aten.convolution_backward(
             gradient, gradient.new_empty(1).expand(shape), weight, None, self.stride, self.padding, (1, 1), False,
             (0, 0), self.groups, (True, False, False),
         )[0]  # fmt: skip
 
+    def _way_back(self, shape: Sequence[int], output_shape: Sequence[int]) -> str:
+        # The gradient of a convolution is one: weights mirrored, inputs and outputs exchanged.
+        if self.stride == (1, 1) or (self.shape[-2:] == (1, 1) and self.padding == (0, 0)):
+            return "backwards"
+        few = self.shape[1] <= FEW_CHANNELS and self.groups == 1
+        return "by phases" if few and self._phases().fit(self, shape, output_shape) else "plain"
+
+    def _phases(self) -> Phases:
+        return Phases(self.shape[-1], self.stride[0], self.padding[0])
+
     def _padding_back(self) -> tuple[int, ...]:
         return tuple(side - 1 - given for side, given in zip(self.shape[-2:], self.padding, strict=True))
 
-    def _laid(self, dtype: torch.dtype, way: str, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def _laid(self, dtype: torch.dtype, way: str, shape: Sequence[int]) -> Kernel:
         """Weight and bias in a precision, as an operator likes them best; made at the first call."""
         if (dtype, way) not in self._laid_out:
-            # Not as tensors of inference mode, which no later graph could hold.
-            with torch.inference_mode(False), torch.no_grad():
-                exact = self.kernel()
-                weight, padding, stride = exact.weight.to(dtype), self.padding, self.stride
-                if way == "backwards":
-                    weight = weight.unflatten(0, (self.groups, -1)).transpose(1, 2).flatten(0, 1).flip(2, 3)
-                    padding, stride = self._padding_back(), (1, 1)
-                elif way == "by phases":
-                    phases = Phases(weight.shape[-1], stride[0], padding[0])
-                    weight, padding, stride = phases.split(weight), (phases.padding,) * 2, (1, 1)
-                weight = weight.contiguous(memory_format=torch.channels_last)
-                if way != "plain":
-                    weight = _ONEDNN._reorder_convolution_weight(
-                        weight, padding, stride, (1, 1), self.groups, list(shape)
-                    )
-                self._laid_out[dtype, way] = weight, exact.bias.to(dtype)
+            self._lay_out({(dtype, way): shape})
         return self._laid_out[dtype, way]
 
+    def _lay_out(self, ways: dict[Way, Sequence[int]]) -> None:
+        """Lay the weights out for more operators, and for the former ones anew: all are from the same moment."""
+        self._shapes |= ways
+        # Not as tensors of inference mode, which no later graph could hold.
+        with torch.inference_mode(False), torch.no_grad():
+            exact = self.kernel()
+            self._laid_out = {way: self._lay(exact, *way, shape) for way, shape in self._shapes.items()}
 
-def folded_conv(
-    conv: nn.Conv2d, norm: nn.BatchNorm2d | None = None, relu: bool = False, channels: slice = slice(None)
-) -> FoldedConv:
+    def _lay(self, exact: Kernel, dtype: torch.dtype, way: str, shape: Sequence[int]) -> Kernel:
+        weight, padding, stride = exact.weight.to(dtype), self.padding, self.stride
+        if way == "backwards":
+            weight = weight.unflatten(0, (self.groups, -1)).transpose(1, 2).flatten(0, 1).flip(2, 3)
+            padding, stride = self._padding_back(), (1, 1)
+        elif way == "by phases":
+            phases = self._phases()
+            weight, padding, stride = phases.split(weight), (phases.padding,) * 2, (1, 1)
+        weight = weight.contiguous(memory_format=torch.channels_last)
+        if way != "plain":
+            weight = _ONEDNN._reorder_convolution_weight(weight, padding, stride, (1, 1), self.groups, list(shape))
+        return Kernel(weight, exact.bias.to(dtype))
+
+
+def folded_conv(conv: Any, norm: Any = None, relu: bool = False, channels: slice = slice(None)) -> FoldedConv:
     """A convolution with the BatchNorm behind it (see `fold_norm`), and a ReLU."""
     return FoldedConv(partial(fold_norm, conv, norm, channels), conv, conv.weight.dtype, relu)
 
@@ -224,8 +275,10 @@ class Phases:
 class _Fused(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, features: Tensor, residual: Tensor | None, conv: FoldedConv) -> Tensor:
-        output = conv.run(features, residual)
         ctx.conv, ctx.shape = conv, features.shape
+        # In the graph, so that a change of the weights leaves it with those that it was computed with.
+        ctx.back = conv.lay_out_back(features) if ctx.needs_input_grad[0] else None
+        output = conv.run(features, residual)
         ctx.save_for_backward(*((output,) if conv.relu else ()))
         return output
 
@@ -235,7 +288,7 @@ class _Fused(torch.autograd.Function):
         gradient = gradient.contiguous(memory_format=torch.channels_last)
         if ctx.conv.relu:
             gradient = torch.ops.aten.threshold_backward(gradient, *ctx.saved_tensors, 0)
-        below = ctx.conv.run_back(gradient, ctx.shape) if ctx.needs_input_grad[0] else None
+        below = ctx.conv.run_back(gradient, ctx.shape, *ctx.back) if ctx.back else None
         return below, gradient if ctx.needs_input_grad[1] else None, None
 
 

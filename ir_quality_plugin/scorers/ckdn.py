@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import product
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,37 +36,37 @@ class CKDNScorer(Scorer):
 
     def score(self, restored: Tensor, guide: Tensor) -> Tensor:
         """Score (B,3,H,W) against `guide` of the same shape as (B,)."""
+        network = self.folded
         takes_gradient = torch.is_grad_enabled() and (restored.requires_grad or guide.requires_grad)
         if takes_gradient or torch.compiler.is_compiling():
-            return rowwise(self._judge, self.at_once(restored), restored, guide)
+            return rowwise(partial(self._judge, network), self.at_once(restored), restored, guide)
         if restored.shape[-2:].numel() > LARGE_PX and self.protocol == "whole":
-            means = [self._mean_of_large(*pair) for pair in zip(restored[:, None], guide[:, None], strict=True)]
-            return self._head(torch.cat(means))
-        return self._head(rowwise(self._mean, self.at_once(restored), restored, guide))
+            means = [
+                self._mean_of_large(network, *pair) for pair in zip(restored[:, None], guide[:, None], strict=True)
+            ]
+            return self._head(network, torch.cat(means))
+        return self._head(network, rowwise(partial(self._mean, network), self.at_once(restored), restored, guide))
 
-    def _judge(self, restored: Tensor, guide: Tensor) -> Tensor:
-        network = self.folded
+    def _judge(self, network: Any, restored: Tensor, guide: Tensor) -> Tensor:
         return network(self._prepare(restored, "bicubic"), self._prepare(guide, "nearest")).degraded_reference.score
 
-    def _mean(self, restored: Tensor, guide: Tensor) -> Tensor:
+    def _mean(self, network: Any, restored: Tensor, guide: Tensor) -> Tensor:
         """The mean (B,D) over the predictor's features, without a graph."""
-        network = self.folded
         seen = network.quality_encoder(self._prepare(restored, "bicubic"))
         difference = seen.sub_(network.degradation_encoder(self._prepare(guide, "nearest")))
         return network.predictor.pool(network.predictor.stage(difference)).flatten(1)
 
-    def _head(self, mean: Tensor) -> Tensor:
+    def _head(self, network: Any, mean: Tensor) -> Tensor:
         """Scores from means over features, of all images at once: the head has more weights than a cache holds."""
         with torch.autocast(mean.device.type, enabled=False):
-            mlp = self.folded.predictor.mlp
+            mlp = network.predictor.mlp
             return mlp(mean.to(mlp[0].weight.dtype)).flatten().sigmoid()
 
-    def _mean_of_large(self, restored: Tensor, guide: Tensor) -> Tensor:
+    def _mean_of_large(self, network: Any, restored: Tensor, guide: Tensor) -> Tensor:
         """The mean of one image (1,3,H,W), its features made square by square: that of the whole, up to rounding.
 
         A square is seen with all that its features depend on, and the mean over features is taken over all squares.
         """
-        network = self.folded
         reach = _reach(len(network.quality_encoder.stage), len(network.predictor.stage))
         sums, count = [], 0
         for top, left in product(*(range(0, side, SQUARE_PX) for side in restored.shape[-2:])):

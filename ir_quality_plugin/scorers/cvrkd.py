@@ -59,17 +59,17 @@ class CVRKDScorer(PatchScorer):
 
     def encode(self, images: Tensor, groups: int) -> Tensor:
         """Encode G groups of patches of (B,3,H,W) as (B,G,C,grid,grid), each group spread over the image."""
-        side = self.card.patch_px
+        network, side = self.folded, self.card.patch_px
         images = mirror_to(images, side, side)
         origins = self.origins(images, groups * self.patches_a_group)
         # On an image hardly larger than a patch, many of them fall on the same place: each is looked at once.
         places = list(dict.fromkeys(origins))
-        local = torch.cat([self.folded.localise(self.prepare(piece)) for piece in self.pieces(images, places)])
+        local = torch.cat([network.localise(self.prepare(piece)) for piece in self.pieces(images, places)])
         local = local.unflatten(0, (len(images), len(places)))
         if len(places) < len(origins):
             local = local[:, [places.index(origin) for origin in origins]]
         grouped = rearrange(local, "b (p g) s c h w -> (b g) p s c h w", g=groups)
-        return self.folded.stack(grouped).unflatten(0, (len(images), groups))
+        return network.stack(grouped).unflatten(0, (len(images), groups))
 
     def reference(self, guide: Tensor, groups: int) -> Tensor:
         """Encode clean images (B,3,h,w) as `encode` does, or remember how they were encoded."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,17 +26,19 @@ class TeacherIQAScorer(PatchScorer):
 
     def score(self, restored: Tensor, guide: None = None) -> Tensor:
         """Score (B,3,H,W) as (B,)."""
+        judge = partial(self._judge, self.folded)
         side = self.card.patch_px
         images = mirror_to(restored, side, side)
         # On an image hardly larger than a patch, many of them fall on the same place: each is scored once.
         times = Counter(self.origins(images, self.count(restored)))
         if torch.is_grad_enabled() and images.requires_grad:
             patches = take_patches(images, list(times), side).flatten(0, 1)
-            scores = rowwise(self._judge, self.at_once(patches), patches)
+            scores = rowwise(judge, self.at_once(patches), patches)
         else:
-            scores = torch.cat([self._judge(piece) for piece in self.pieces(images, list(times))])
+            scores = torch.cat([judge(piece) for piece in self.pieces(images, list(times))])
         weights = scores.new_tensor(list(times.values())) / times.total()
-        return scores.view(len(restored), -1) @ weights
+        # Not as a matrix product, which autocast would round to eight bits.
+        return (scores.view(len(restored), -1) * weights).sum(dim=1)
 
-    def _judge(self, patches: Tensor) -> Tensor:
-        return self.folded(self.prepare(patches)).score
+    def _judge(self, network: Any, patches: Tensor) -> Tensor:
+        return network(self.prepare(patches)).score

@@ -36,6 +36,29 @@ def test_the_distance_is_the_weighted_sum_over_the_chosen_layers(distance, power
     torch.testing.assert_close(loss(restored, clean), 3 * (0.5 * stem + 2 * decoder))
 
 
+@pytest.mark.parametrize("layers", [None, {"stem": 1.0, "stage4": 2.0}, {"bottom": 1.0, "map16": 1.0, "map8": 1.0}])
+def test_the_distance_and_its_gradient_are_those_of_the_network_as_it_is_drawn(layers):
+    loss, plain = (irq.TeacherFeatureLoss(layers=layers, weights="random") for _ in range(2))
+    plain.teacher._folded = (plain.teacher._state(), plain.teacher.network)
+    found, expected = images().requires_grad_(), images().requires_grad_()
+    values = loss(found, images(1)), plain(expected, images(1))
+    assert loss.teacher.folded is not loss.teacher.network
+    assert plain.teacher.folded is plain.teacher.network
+    torch.testing.assert_close(*values, rtol=1e-5, atol=1e-6)
+    for value in values:
+        value.backward()
+    assert (found.grad - expected.grad).norm() < 1e-2 * expected.grad.norm()  # a ReLU near zero may open or not
+
+
+@pytest.mark.parametrize(("layers", "decoded"), [({"stage1": 1.0}, 0), ({"stage1": 1.0, "bottom": 1.0}, 2)])
+def test_the_folded_network_runs_and_its_decoder_only_for_a_layer_of_it(layers, decoded):
+    loss, runs, drawn = irq.TeacherFeatureLoss(layers=layers, weights="random"), [], []
+    loss.teacher.folded.bottom.register_forward_hook(lambda *_: runs.append(1))
+    loss.teacher.network.encoder.conv1.register_forward_hook(lambda *_: drawn.append(1))
+    loss(images(), images(1))
+    assert (len(runs), drawn) == (decoded, [])
+
+
 def test_one_step_comes_nearer_and_reaches_the_pixels_alone(loss):
     restored, clean = images().requires_grad_(), images(1).requires_grad_()
     before = loss(restored, clean)

@@ -67,6 +67,48 @@ def test_the_gradient_of_any_convolution_is_the_same(channels, side, stride, pad
     assert_alike(frozen(nn.Sequential(conv, nn.ReLU())), features(2, channels, height, width))
 
 
+def unusual(**options) -> nn.Conv2d:
+    return nn.Conv2d(8, 8, options.pop("side", 3), bias=False, **options)
+
+
+def with_unusual_convolutions(block: nn.Module) -> nn.Module:
+    """The same block, its 3x3 convolutions dilated."""
+    for module in block.modules():
+        if isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3):
+            module.dilation = module.padding = (2, 2)
+    return block
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        unusual(dilation=2, padding=2),
+        unusual(padding="same"),
+        unusual(padding="valid"),
+        unusual(padding=1, padding_mode="reflect"),
+        unusual(side=1, padding=1),
+        nn.Sequential(unusual(dilation=2), nn.BatchNorm2d(8), nn.ReLU()),
+        nn.Sequential(unusual(), nn.BatchNorm2d(8, track_running_stats=False), nn.ReLU()),
+        nn.Sequential(unusual(), nn.BatchNorm2d(8, affine=False), nn.ReLU()),
+        nn.ConvTranspose2d(8, 8, 2, 2, dilation=2),
+        nn.ConvTranspose2d(8, 8, 2, 2, output_padding=1),
+        with_unusual_convolutions(Bottleneck(8, 4)),
+        nn.Sequential(with_unusual_convolutions(Bottleneck(8, 2)), Bottleneck(8, 2)),
+        with_unusual_convolutions(InceptionConv(8, 16)),
+    ],
+    ids=["dilated", "same", "valid", "reflected", "padded beyond the kernel", "dilated in a chain",
+         "statistics of the batch", "no factor", "up dilated", "up padded", "bottleneck", "bottlenecks", "inception"],
+)  # fmt: skip
+def test_a_convolution_of_another_kind_computes_what_it_did(module):
+    assert_alike(frozen(module), features(2, 8, 9, 11))
+
+
+def test_a_pyramid_with_a_stem_of_another_kind_computes_what_it_did():
+    trunk = ResidualPyramid(8, (8, 8, 8, 8), (1, 1, 1, 1))
+    trunk.conv1 = nn.Conv2d(3, 8, 7, 2, 3, bias=False, padding_mode="circular")
+    assert_alike(frozen(trunk), features(2, 3, 64, 96))
+
+
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(("height", "width"), [(2, 2), (2, 7), (7, 3), (8, 9), (1, 5), (1, 1)])
@@ -114,9 +156,10 @@ def test_the_taps_of_a_pyramid_are_all_their_own():
 
 
 def test_a_single_score_an_image_is_that_images_own():
-    score = frozen(nn.Conv2d(32, 1, 7))
+    alone = frozen(nn.Conv2d(32, 1, 7))
     given = features(4, 32, 7, 7).contiguous(memory_format=torch.channels_last)
-    torch.testing.assert_close(fold(score)(given), score(given))
+    for score in (alone, nn.Sequential(alone), nn.Sequential(alone, frozen(nn.BatchNorm2d(1)), nn.ReLU())):
+        torch.testing.assert_close(fold(score)(given), score(given))
 
 
 def test_folding_leaves_the_network_as_it_was_released():
@@ -126,6 +169,24 @@ def test_folding_leaves_the_network_as_it_was_released():
     after = network.state_dict()
     assert list(after) == list(before)
     assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("channels", [3, 8])
+def test_a_gradient_is_taken_with_the_weights_of_its_output(channels, stride):
+    network = frozen(nn.Sequential(nn.Conv2d(channels, 8, 3, stride, 1)))
+    folded, given = fold(network), features(2, channels, 8, 8)
+    with torch.no_grad():
+        folded(given)
+    network[0].weight.data.mul_(2)  # which nothing tells
+    taking = given.clone().requires_grad_()
+    output = folded(taking)
+    network[0].weight.data.mul_(2)
+    (gradient,) = torch.autograd.grad(output.square().sum(), taking)
+    direction = features(2, channels, 8, 8).flip(0)
+    with torch.no_grad():
+        slope = (folded(given + direction) - folded(given - direction)).mul(output).sum()
+    torch.testing.assert_close((gradient * direction).sum(), slope, rtol=1e-4, atol=1e-3)
 
 
 def test_autocast_is_followed():

@@ -1,6 +1,9 @@
 """What makes a frozen scorer fast, and that none of it outlives a change or leaks into what the user holds."""
 
 import copy
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -63,6 +66,62 @@ def test_weights_that_are_exchanged_are_scored_with(scorer):
     assert not torch.equal(scorer(restored, **given(restored)), before)
 
 
+def first_conv(network):
+    name = next(name for name, module in network.named_modules() if isinstance(module, torch.nn.Conv2d))
+    return name, network.get_submodule(name)
+
+
+def by_data(network):
+    weight = first_conv(network)[1].weight
+    weight.data = 2 * weight.data
+
+
+def by_module(network):
+    name, conv = first_conv(network)
+    other = copy.deepcopy(conv)
+    other.weight.data.mul_(2)
+    network.set_submodule(name, other)
+
+
+def by_parameter(network):
+    conv = first_conv(network)[1]
+    doubled = 2 * conv.weight.detach()
+    del conv.weight  # what is made next may come to lie where the weight did
+    conv.weight = torch.nn.Parameter(doubled, requires_grad=False)
+
+
+def by_buffer(network):
+    norm = next(module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d))
+    norm.running_mean = norm.running_mean + 0.1
+
+
+@pytest.mark.parametrize("write", [by_data, by_module, by_parameter, by_buffer])
+def test_weights_are_scored_with_however_they_were_exchanged(scorer, write):
+    restored = images(1)
+    before = scorer(restored, **given(restored))
+    write(scorer.network)
+    found = scorer(restored, **given(restored))
+    assert not torch.equal(found, before)
+    assert torch.equal(found, copy.deepcopy(scorer)(restored, **given(restored)))
+
+
+def test_what_torch_keeps_no_count_of_is_scored_with_after_a_call_that_says_so(scorer):
+    restored = images(1)
+    before = scorer(restored, **given(restored))
+    first_conv(scorer.network)[1].weight.data.mul_(2)
+    scorer.refold()
+    found = scorer(restored, **given(restored))
+    assert not torch.equal(found, before)
+    assert torch.equal(found, copy.deepcopy(scorer)(restored, **given(restored)))
+
+
+def test_a_state_cannot_be_taken_for_an_earlier_one_in_the_same_place(scorer):
+    for _ in range(20):
+        held = scorer.folded
+        by_parameter(scorer.network)
+        assert scorer.folded is not held
+
+
 def test_half_precision_keeps_the_last_layers_and_ranks_alike(scorer):
     # Trained weights and pictures that differ: random ones score noise nearly alike.
     scorer = irq.load_scorer(scorer.card.name)
@@ -80,6 +139,34 @@ def test_half_precision_keeps_the_last_layers_and_ranks_alike(scorer):
     half(taking, **given(restored[:2])).sum().backward()
     assert taking.grad.dtype == torch.float32
     assert taking.grad.abs().sum() > 0
+
+
+BFLOAT16_TWO_WAYS = """
+import torch
+import ir_quality_plugin as irq
+restored = torch.rand(1, 3, 32, 32)
+whole = irq.load_scorer("ckdn-s", weights="random").bfloat16()
+taking = restored.clone().requires_grad_()
+whole(taking, degraded=restored.flip(3)).sum().backward()
+with torch.autocast("cpu", torch.bfloat16):
+    score = irq.load_scorer("ckdn-s", weights="random")(restored, degraded=restored.flip(3))
+print(taking.grad.isfinite().all().item(), score.isfinite().all().item())
+"""
+
+
+def test_bfloat16_is_computed_on_a_processor_without_avx512_too():
+    # oneDNN reads the variable when a process begins, and hides the instructions from torch.
+    settings = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    run = subprocess.run([sys.executable, "-c", BFLOAT16_TWO_WAYS], env=settings, capture_output=True, text=True)
+    assert run.stdout.split() == ["True", "True"], run.stderr
+
+
+def test_a_score_under_autocast_has_more_than_eight_bits(scorer):
+    restored = images(6)
+    with torch.autocast("cpu", torch.bfloat16):
+        scores = scorer(restored, **given(restored))
+    assert scores.dtype == torch.float32
+    assert not torch.equal(scores, scores.bfloat16().float())
 
 
 def test_a_large_batch_goes_through_in_pieces_with_the_same_scores(scorer, monkeypatch):
