@@ -25,7 +25,7 @@ from ir_quality_plugin.checkpoints.write import whole
 
 from .. import evaluation
 from ..provenance import provenance
-from .agreement import agreement
+from .agreement import SCORERS, agreement
 from .clock import Clock
 from .compact import compact_ratio
 from .floor import asked_of, floor
@@ -64,7 +64,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: what this process computed")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
-    parser.add_argument("--photographs", type=Path, default=Path("recipes/smoke/photographs/train/gt"))
+    parser.add_argument("--photographs", type=Path, help="a folder, in the place of those that `irq demo` takes")
     parser.add_argument("--full", action="store_true", help="8K images by the full sizes too: ten minutes more")
     parser.add_argument("--memory-of", nargs=3, metavar=("ROW", "SIDE", "PRECISION"), help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -81,8 +81,8 @@ def steps(options: argparse.Namespace) -> Iterator[Step]:
             yield Step("memory", f"{name} {side}", lambda name=name, side=side: memory_apart(name, side, options))
     for method in METHODS:
         yield Step("compact", method, lambda method=method: compact_ratio(method, clock))
-    for method in METHODS:
-        yield Step("agreement", method, lambda method=method: agreement(method, options.photographs, device))
+    for name in SCORERS:
+        yield Step("agreement", name, lambda name=name: agreement(name, options.photographs, device))
     for scorer in evaluation.CASES:
         for precision in PRECISIONS:
             name = f"{scorer} {precision}"

@@ -14,7 +14,7 @@ from ir_quality_plugin.checkpoints.write import whole
 
 from ..readme import README, filled
 from .precision import PRECISIONS
-from .table import floor_share, memory_ratio, ratio
+from .table import floor_share, memory_ratio, ratio, spoiled
 
 BEGIN, END = "<!-- speed: python -m benchmarks.speed.readme -->", "<!-- end of speed -->"
 
@@ -66,9 +66,14 @@ def _evaluation(result: dict[str, Any]) -> str:
 
 
 def _agreement(result: dict[str, Any]) -> str:
-    least = min(entry["srcc"] for entry in result["agreement"].values())
-    of = ", ".join(result["agreement"])
-    return f"SRCC of bf16 with fp32 scores over 500 spoiled photographs: at least {int(least * 1e4) / 1e4:.4f} ({of})."
+    entries = result["agreement"]
+    first = next(iter(entries.values()))
+    if "squares" not in first:
+        least = min(entry["srcc"] for entry in entries.values())
+        said = f"at least {int(least * 1e4) / 1e4:.4f} ({', '.join(entries)})"
+    else:
+        said = ", ".join(f"{name} {int(entry['srcc'] * 1e4) / 1e4:.4f}" for name, entry in entries.items())
+    return f"SRCC of bf16 with fp32 scores over {spoiled(first)}: {said}."
 
 
 # In their order.

@@ -142,12 +142,21 @@ def _compact(result: dict[str, Any]) -> list[str]:
 
 def _agreement(result: dict[str, Any]) -> list[str]:
     entries = result["agreement"]
-    found = [f"{method} {entry['srcc']:.5f}" for method, entry in entries.items()]
+    found = [f"{name} {entry['srcc']:.5f}" for name, entry in entries.items()]
     first = next(iter(entries.values()))
-    return [
-        f"SRCC of bf16 scores with fp32 scores over {first['images']} spoiled photographs of {first['side_px']} px "
+    said = (
+        f"SRCC of bf16 scores with fp32 scores over {spoiled(first)} of {first['side_px']} px "
         f"(asked: {first['expected']}): {', '.join(found)}."
-    ]
+    )
+    drawn = [name for name, entry in entries.items() if entry.get("weights") == "drawn by a rule"]
+    return [f"{said} The weights of {', '.join(drawn)} are drawn by a rule, not trained." if drawn else said]
+
+
+def spoiled(entry: dict[str, Any]) -> str:
+    """What agreement was measured on."""
+    if "squares" not in entry:
+        return f"{entry['images']} spoiled photographs"
+    return f"{entry['images']} distortions of {entry['squares']} squares of {entry['photographs']} photographs"
 
 
 def _evaluation(result: dict[str, Any]) -> list[str]:
