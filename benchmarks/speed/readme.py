@@ -14,7 +14,8 @@ from ir_quality_plugin.checkpoints.write import whole
 
 from ..readme import README, filled
 from .precision import PRECISIONS
-from .table import floor_share, memory_ratio, ratio, spoiled
+from .ratios import floor_share, memory_ratio, ratio
+from .table import spoiled
 
 BEGIN, END = "<!-- speed: python -m benchmarks.speed.readme -->", "<!-- end of speed -->"
 
