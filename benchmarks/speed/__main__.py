@@ -42,6 +42,8 @@ from .unfinished import Unfinished, state_of_sources
 PARTS = ("rows", "memory", "compact", "agreement", "evaluation", "growth", "large", "steps")
 # Of the others, processes and memory of a machine are measured, which no GPU changes.
 ON_CUDA = ("rows", "memory", "compact", "agreement", "steps")
+# What the measured calls keep running beside their threads: readers of files, and this process while it waits.
+OWN_LOAD = 1.0
 SIDES = ("peer fp32", "ours fp32", "ours bf16")
 
 
@@ -137,6 +139,13 @@ def machine(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def settings(options: argparse.Namespace, here: dict[str, Any]) -> dict[str, str]:
+    """What figures depend on; a run that was stopped goes on with the same alone, on the same kind of machine."""
+    chosen = {name: str(getattr(options, name)) for name in ("threads", "clock", "device", "rounds", "photographs")}
+    found = {name: str(here[name]) for name in ("hardware", "instructions", "cores", "torch")}
+    return chosen | found | {"sources": state_of_sources()}
+
+
 def main() -> None:
     """Measure what is asked for and not there yet, and write it."""
     options = arguments()
@@ -146,10 +155,9 @@ def main() -> None:
         print(json.dumps(peak_memory(ROWS[name].build(side, precision, options.device), options.device)))
         return
     os.environ["OMP_NUM_THREADS"] = str(options.threads)  # of commands that are measured whole
-    kept = ("threads", "clock", "device", "rounds", "photographs")
-    settings = {name: str(getattr(options, name)) for name in kept} | {"sources": state_of_sources()}
-    unfinished = Unfinished(options.out, settings)
-    unfinished.result.setdefault("machine", machine(options))
+    here = machine(options)
+    unfinished = Unfinished(options.out, settings(options, here))
+    unfinished.begin(here)
     parts = options.parts or (PARTS if options.device.type == "cpu" else ON_CUDA)
     asked = [step for step in steps(options) if step.part in ("floor", *parts)]
     for place, step in enumerate(asked, start=1):
@@ -158,8 +166,11 @@ def main() -> None:
             print(": was measured before", file=sys.stderr)
             continue
         began = time.perf_counter()
-        unfinished.add(step.part, step.name, step.measure())
-        print(f": {time.perf_counter() - began:.0f} s", file=sys.stderr)
+        figures = step.measure()
+        seconds = time.perf_counter() - began
+        unfinished.spend(step.part, seconds, round(os.getloadavg()[0], 1), options.threads + OWN_LOAD)
+        unfinished.add(step.part, step.name, figures)
+        print(f": {seconds:.0f} s", file=sys.stderr)
     keep(unfinished.result, options.out)
     unfinished.finish()
     print(markdown(unfinished.result))

@@ -15,7 +15,7 @@ from ir_quality_plugin.checkpoints.write import whole
 from ..readme import README, filled
 from .precision import PRECISIONS
 from .ratios import floor_share, memory_ratio, ratio
-from .table import spoiled
+from .table import duration, spoiled
 
 BEGIN, END = "<!-- speed: python -m benchmarks.speed.readme -->", "<!-- end of speed -->"
 
@@ -42,6 +42,8 @@ def figures(result: dict[str, Any]) -> str:
         if with_memory:
             cells += [f"{memory_ratio(result, name, precision, 'later'):.2f}x" for precision in PRECISIONS]
         lines.append("| " + " | ".join(cells) + " |")
+    if "conduct" in result:
+        sentences.append(f"The run took {duration(result)}.")
     return "\n".join([*lines, "", " ".join(sentences)])
 
 

@@ -39,7 +39,7 @@ def _memory(result: dict[str, Any]) -> Iterator[str]:
             for call in ("first", "later"):
                 found = memory_ratio(result, name, precision, call)
                 if found > asked:
-                    yield f"{row['name']} in {precision}, {call} call: {found:.2f}x of the peer's memory, {asked:g}x asked."
+                    yield f"{row['name']} in {precision}, {call} call: {found:.2f}x of the peer's, {asked:g}x asked."
 
 
 def _compact(result: dict[str, Any]) -> Iterator[str]:

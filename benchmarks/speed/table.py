@@ -34,6 +34,7 @@ def _about(result: dict[str, Any]) -> str:
         f"`python -m benchmarks.speed`, {machine['date']} at {machine['commit']}, {machine['hardware']} "
         f"({machine['instructions']}), {machine['threads']} of {machine['cores']} cores{shared}, torch "
         f"{machine['torch']}: {clock}, medians of {machine['rounds']} interleaved runs, least to largest in brackets."
+        f"{_conduct(result)}"
     )
     if "floor" not in result:
         return about
@@ -45,6 +46,21 @@ def _about(result: dict[str, Any]) -> str:
     )
     copied = f"; {rates['memory']['copy'] / 1e9:.0f} GB/s for a copy" if "memory" in rates else ""
     return f"{about} Floor: {found}{copied}."
+
+
+def _conduct(result: dict[str, Any]) -> str:
+    if "conduct" not in result:
+        return ""
+    parts = ", ".join(
+        f"{part} {spent['seconds']:.0f} s at a load of at most {spent['load_average']}"
+        for part, spent in result["conduct"].items()
+    )
+    return f" The run took {duration(result)}: {parts}."
+
+
+def duration(result: dict[str, Any]) -> str:
+    """How long all parts of a run took together, on the clock."""
+    return f"{sum(spent['seconds'] for spent in result['conduct'].values()):.0f} s"
 
 
 def _rows(result: dict[str, Any]) -> list[str]:
@@ -141,6 +157,7 @@ def _evaluation(result: dict[str, Any]) -> list[str]:
         scorer, precision = name.split()
         height, width = entry["size_px"]
         about = f"{scorer}, PNG of {height} x {width} px, {entry['bytes_a_file'] / 1024:.0f} KB"
+        about += ", one round" if entry.get("rounds") == 1 else ""
         times = [
             _time({quantile: seconds / entry["files"] for quantile, seconds in entry["seconds"][way].items()})
             for way in ("raw forward", "irq evaluate")

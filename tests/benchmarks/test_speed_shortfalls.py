@@ -28,7 +28,7 @@ def short_of_everything():
 
 SHORT = {
     "rows": "- CKDN score, bf16: 5.0x of 7x. At the floor it would be 10.0x; this is 50% of that.",
-    "memory": "- CKDN score in fp32, first call: 0.50x of the peer's memory, 0.4x asked.",
+    "memory": "- CKDN score in fp32, first call: 0.50x of the peer's, 0.4x asked.",
     "compact": "- ckdn-s: 7.9x of 8x.",
     "agreement": "- ckdn: SRCC 0.96000 of 0.999.",
     "evaluation": "- ckdn, fp32: 0.76x of 0.9x: 300.0 ms a file beside the forward.",
