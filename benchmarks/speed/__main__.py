@@ -34,6 +34,7 @@ from .large import COMMANDS, COMPACT, large_image, small_image
 from .memory import peak_memory
 from .pictures import draw_bars, draw_growth
 from .precision import PRECISIONS
+from .ratios import error
 from .rows import METHODS, ROWS
 from .steps import STEPS, training_step
 from .table import markdown
@@ -112,6 +113,8 @@ def measure_row(name: str, clock: Clock) -> dict[str, Any]:
         "expected_memory": row.memory,
         "largest_difference_fp32": float((found["peer fp32"] - found["ours fp32"]).abs().max()),
         "largest_value_fp32": float(found["peer fp32"].abs().max()),
+        "gradient": row.gradient,
+        "error": {precision: error(found[f"ours {precision}"], found["peer fp32"]) for precision in PRECISIONS},
         **asked_of(row.work),
         "seconds": clock.interleaved(calls, warm=True),
     }

@@ -25,6 +25,15 @@ def reach(result: dict[str, Any], row: dict[str, Any], precision: str) -> float:
     return ratio(row, precision) / floor_share(result, row, precision)
 
 
+def faster(row: dict[str, Any], precision: str, bold: bool = False) -> str:
+    """How many times faster as a cell says it; a gradient with its error, since bf16's is another one."""
+    mark = "**" if bold else ""
+    said = f"{mark}{ratio(row, precision):.1f}x{mark}"
+    if not row.get("gradient"):
+        return said
+    return f"{said} (gradient off by {row['error'][precision]['relative_l2']:.1%})"
+
+
 def memory_ratio(result: dict[str, Any], name: str, precision: str, call: str = "first") -> float:
     """Our peak memory over the peer's in float32."""
     peak = result["memory"]

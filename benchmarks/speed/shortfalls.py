@@ -16,6 +16,10 @@ WHY = {
 } | dict.fromkeys(("compact", "agreement", "evaluation", "steps"), f'{_DECISIONS}, "What else may fall short"')
 
 
+# Largest difference from the peer in float32, of the largest value.
+CLOSE = 1e-5
+
+
 def shortfalls(part: str, result: dict[str, Any]) -> list[str]:
     """A line for each figure of a measured part that is short of its expectation; none for a part without one."""
     return [f"- {line}" for line in FOUND[part](result)] if part in FOUND else []
@@ -31,6 +35,9 @@ def _rows(result: dict[str, Any]) -> Iterator[str]:
                     f"{row['name']}, {precision}: {faster:.1f}x of {asked:g}x. At the floor it would be {most:.1f}x; "
                     f"this is {share:.0%} of that."
                 )
+        off = row["error"]["fp32"]["of_largest"] if "error" in row else 0.0
+        if not off <= CLOSE:
+            yield f"{row['name']} in fp32: off from the peer by {off:.1e} of the largest value; {CLOSE:g} asked."
 
 
 def _memory(result: dict[str, Any]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .precision import PRECISIONS
-from .ratios import floor_share, memory_ratio, ratio
+from .ratios import faster, floor_share, memory_ratio
 from .shortfalls import WHY, shortfalls
 
 
@@ -71,11 +71,10 @@ def _rows(result: dict[str, Any]) -> list[str]:
     for row in result["rows"].values():
         cells = [row["name"], row["peer"], _time(row["seconds"]["peer fp32"])]
         for precision in PRECISIONS:
-            faster, asked = f"**{ratio(row, precision):.1f}x**", f"{row['expected'][precision]:g}x"
-            share = f"{floor_share(result, row, precision):.0%}"
-            cells += [_time(row["seconds"][f"ours {precision}"]), faster, asked, share]
+            asked, share = f"{row['expected'][precision]:g}x", f"{floor_share(result, row, precision):.0%}"
+            cells += [_time(row["seconds"][f"ours {precision}"]), faster(row, precision, bold=True), asked, share]
         lines.append(_line(cells))
-    return [*lines, "", _differences(result)]
+    return [*lines, "", _differences(result), *_errors(result)]
 
 
 def _differences(result: dict[str, Any]) -> str:
@@ -86,6 +85,24 @@ def _differences(result: dict[str, Any]) -> str:
         found.append(f"{row['name']}: {row['largest_difference_fp32']:.1e}{largest}")
     what = "Scores, and the gradient at the pixels for the loss, differ from the peer's in fp32"
     return f"{what} by at most (asked: 1e-5): {'; '.join(found)}."
+
+
+def _errors(result: dict[str, Any]) -> list[str]:
+    """What the differences are of the values: a gradient's are so small that no difference of them is large."""
+    rows = [row for row in result["rows"].values() if "error" in row]
+    if not rows:
+        return []
+    lines = [
+        "",
+        "| beside the peer in fp32 | precision | largest difference, of the largest value | relative l2 | cosine |",
+        "|---|---|---|---|---|",
+    ]
+    for row in rows:
+        for precision in PRECISIONS:
+            found = row["error"][precision]
+            cells = [f"{found['of_largest']:.1e}", f"{found['relative_l2']:.1e}", f"{found['cosine']:.6f}"]
+            lines.append(_line([row["name"], precision, *cells]))
+    return lines
 
 
 def _time(taken: dict[str, float]) -> str:
