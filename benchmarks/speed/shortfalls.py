@@ -81,7 +81,7 @@ def _steps(result: dict[str, Any]) -> Iterator[str]:
                 short = []
                 for term, shares in entry.get(kind, {}).items():
                     asked = entry["expected"]["compact" if term.endswith("-s") else "full"]
-                    if shares[precision] > asked:
+                    if shares.get(precision, 0.0) > asked:
                         short.append(f"{term} {shares[precision]:.0%} of at most {asked:.0%}")
                 if short:
                     how = "" if kind == "share" else " with the README's options"

@@ -69,5 +69,6 @@ def test_scores_that_were_all_one_are_a_shortfall():
 
 def test_a_full_size_and_a_compact_term_have_shares_of_their_own():
     whole = result()
+    whole["steps"]["RRDBNet"]["share_recommended"] = {}
     whole["steps"]["RRDBNet"]["share"] = {name: {"fp32": 0.1, "bf16": 0.02} for name in ("ckdn", "ckdn-s")}
     assert shortfalls("steps", whole) == ["- RRDBNet, fp32: ckdn-s 10% of at most 3% (asked on a GPU; this is a CPU)."]
