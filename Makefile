@@ -19,7 +19,7 @@ demo: env  ## the environment, then the main job on real photographs, with a pag
 docs: | $(BIN)/python  ## the documentation in site/, without network; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
-bench: env  ## the environment, then speed and memory beside pyiqa's and plain readings
+bench: env  ## the environment, then speed and memory beside pyiqa's and plain readings; goes on where it was stopped
 	$(BIN)/python -m benchmarks.speed --out benchmarks/results/speed.json
 	$(BIN)/python -m benchmarks.speed.readme benchmarks/results/speed.json
 

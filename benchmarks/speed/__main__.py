@@ -25,7 +25,7 @@ from ir_quality_plugin.checkpoints.write import whole
 
 from .. import evaluation
 from ..provenance import provenance
-from .agreement import agreement
+from .agreement import SCORERS, agreement
 from .clock import Clock
 from .compact import compact_ratio
 from .floor import asked_of, floor
@@ -34,6 +34,7 @@ from .large import COMMANDS, COMPACT, large_image, small_image
 from .memory import peak_memory
 from .pictures import draw_bars, draw_growth
 from .precision import PRECISIONS
+from .ratios import error
 from .rows import METHODS, ROWS
 from .steps import STEPS, training_step
 from .table import markdown
@@ -42,6 +43,8 @@ from .unfinished import Unfinished, state_of_sources
 PARTS = ("rows", "memory", "compact", "agreement", "evaluation", "growth", "large", "steps")
 # Of the others, processes and memory of a machine are measured, which no GPU changes.
 ON_CUDA = ("rows", "memory", "compact", "agreement", "steps")
+# What the measured calls keep running beside their threads: readers of files, and this process while it waits.
+OWN_LOAD = 1.0
 SIDES = ("peer fp32", "ours fp32", "ours bf16")
 
 
@@ -64,7 +67,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: what this process computed")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
-    parser.add_argument("--photographs", type=Path, default=Path("recipes/smoke/photographs/train/gt"))
+    parser.add_argument("--photographs", type=Path, help="a folder, in the place of those that `irq demo` takes")
     parser.add_argument("--full", action="store_true", help="8K images by the full sizes too: ten minutes more")
     parser.add_argument("--memory-of", nargs=3, metavar=("ROW", "SIDE", "PRECISION"), help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -81,8 +84,8 @@ def steps(options: argparse.Namespace) -> Iterator[Step]:
             yield Step("memory", f"{name} {side}", lambda name=name, side=side: memory_apart(name, side, options))
     for method in METHODS:
         yield Step("compact", method, lambda method=method: compact_ratio(method, clock))
-    for method in METHODS:
-        yield Step("agreement", method, lambda method=method: agreement(method, options.photographs, device))
+    for name in SCORERS:
+        yield Step("agreement", name, lambda name=name: agreement(name, options.photographs, device))
     for scorer in evaluation.CASES:
         for precision in PRECISIONS:
             name = f"{scorer} {precision}"
@@ -110,6 +113,8 @@ def measure_row(name: str, clock: Clock) -> dict[str, Any]:
         "expected_memory": row.memory,
         "largest_difference_fp32": float((found["peer fp32"] - found["ours fp32"]).abs().max()),
         "largest_value_fp32": float(found["peer fp32"].abs().max()),
+        "gradient": row.gradient,
+        "error": {precision: error(found[f"ours {precision}"], found["peer fp32"]) for precision in PRECISIONS},
         **asked_of(row.work),
         "seconds": clock.interleaved(calls, warm=True),
     }
@@ -137,6 +142,13 @@ def machine(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def settings(options: argparse.Namespace, here: dict[str, Any]) -> dict[str, str]:
+    """What figures depend on; a run that was stopped goes on with the same alone, on the same kind of machine."""
+    chosen = {name: str(getattr(options, name)) for name in ("threads", "clock", "device", "rounds", "photographs")}
+    found = {name: str(here[name]) for name in ("hardware", "instructions", "cores", "torch")}
+    return chosen | found | {"sources": state_of_sources()}
+
+
 def main() -> None:
     """Measure what is asked for and not there yet, and write it."""
     options = arguments()
@@ -146,10 +158,9 @@ def main() -> None:
         print(json.dumps(peak_memory(ROWS[name].build(side, precision, options.device), options.device)))
         return
     os.environ["OMP_NUM_THREADS"] = str(options.threads)  # of commands that are measured whole
-    kept = ("threads", "clock", "device", "rounds", "photographs")
-    settings = {name: str(getattr(options, name)) for name in kept} | {"sources": state_of_sources()}
-    unfinished = Unfinished(options.out, settings)
-    unfinished.result.setdefault("machine", machine(options))
+    here = machine(options)
+    unfinished = Unfinished(options.out, settings(options, here))
+    unfinished.begin(here)
     parts = options.parts or (PARTS if options.device.type == "cpu" else ON_CUDA)
     asked = [step for step in steps(options) if step.part in ("floor", *parts)]
     for place, step in enumerate(asked, start=1):
@@ -158,8 +169,11 @@ def main() -> None:
             print(": was measured before", file=sys.stderr)
             continue
         began = time.perf_counter()
-        unfinished.add(step.part, step.name, step.measure())
-        print(f": {time.perf_counter() - began:.0f} s", file=sys.stderr)
+        figures = step.measure()
+        seconds = time.perf_counter() - began
+        unfinished.spend(step.part, seconds, round(os.getloadavg()[0], 1), options.threads + OWN_LOAD)
+        unfinished.add(step.part, step.name, figures)
+        print(f": {seconds:.0f} s", file=sys.stderr)
     keep(unfinished.result, options.out)
     unfinished.finish()
     print(markdown(unfinished.result))

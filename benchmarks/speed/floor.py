@@ -67,10 +67,18 @@ class _Traffic(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        if func.overloadpacket.__name__.removesuffix("_backward") in LAYERS:
+        name = func.overloadpacket.__name__
+        if name.removesuffix("_backward") in LAYERS:
             given = result if isinstance(result, (tuple, list)) else (result,)
-            self.total += sum(tensor.nbytes for tensor in (*args, *given) if isinstance(tensor, Tensor))
+            read = _read_backwards(args) if name == "convolution_backward" else args
+            self.total += sum(tensor.nbytes for tensor in (*read, *given) if isinstance(tensor, Tensor))
         return result
+
+
+def _read_backwards(args: Any) -> tuple[Any, ...]:
+    """What a convolution's gradient reads: its input for the weights' gradient alone, the weights for the input's."""
+    gradient, given, weight, *_, wanted = args
+    return gradient, *([weight] if wanted[0] else []), *([given] if wanted[1] else [])
 
 
 def least_seconds(found: dict[str, Any], asked: dict[str, int], precision: str, device: str) -> float:

@@ -11,7 +11,7 @@ import matplotlib
 from ir_quality_plugin.checkpoints.write import whole
 
 from .growth import GROWTH
-from .table import ratio, reach
+from .ratios import ratio, reach
 
 matplotlib.use("Agg")
 from matplotlib import pyplot

@@ -14,7 +14,8 @@ from ir_quality_plugin.checkpoints.write import whole
 
 from ..readme import README, filled
 from .precision import PRECISIONS
-from .table import floor_share, memory_ratio, ratio
+from .ratios import faster, floor_share, memory_ratio
+from .table import duration, spoiled
 
 BEGIN, END = "<!-- speed: python -m benchmarks.speed.readme -->", "<!-- end of speed -->"
 
@@ -31,17 +32,26 @@ def figures(result: dict[str, Any]) -> str:
     sentences = [says(result) for part, says in SENTENCES.items() if part in result]
     with_memory = "memory" in result
     lines = [
-        f"{about}, and the peak memory of a call beside the peer's:" if with_memory else f"{about}:",
+        f"{about}, and the peak memory of the first call, with what stays of it, and of later ones beside the peer's:"
+        if with_memory
+        else f"{about}:",
         "",
         "| what | beside | fp32 | bf16 |" + (" memory fp32 | memory bf16 |" if with_memory else ""),
         "|---" * (6 if with_memory else 4) + "|",
     ]
     for name, row in result["rows"].items():
-        cells = [row["name"], row["peer"], *(f"{ratio(row, precision):.1f}x" for precision in PRECISIONS)]
+        cells = [row["name"], row["peer"], *(faster(row, precision) for precision in PRECISIONS)]
         if with_memory:
-            cells += [f"{memory_ratio(result, name, precision, 'later'):.2f}x" for precision in PRECISIONS]
+            cells += [_memory(result, name, precision) for precision in PRECISIONS]
         lines.append("| " + " | ".join(cells) + " |")
+    if "conduct" in result:
+        sentences.append(f"The run took {duration(result)}.")
     return "\n".join([*lines, "", " ".join(sentences)])
+
+
+def _memory(result: dict[str, Any], name: str, precision: str) -> str:
+    first, later = (memory_ratio(result, name, precision, call) for call in ("first", "later"))
+    return f"{first:.2f}x, later {later:.2f}x"
 
 
 def _floor(result: dict[str, Any]) -> str:
@@ -66,9 +76,14 @@ def _evaluation(result: dict[str, Any]) -> str:
 
 
 def _agreement(result: dict[str, Any]) -> str:
-    least = min(entry["srcc"] for entry in result["agreement"].values())
-    of = ", ".join(result["agreement"])
-    return f"SRCC of bf16 with fp32 scores over 500 spoiled photographs: at least {int(least * 1e4) / 1e4:.4f} ({of})."
+    entries = result["agreement"]
+    first = next(iter(entries.values()))
+    if "squares" not in first:
+        least = min(entry["srcc"] for entry in entries.values())
+        said = f"at least {int(least * 1e4) / 1e4:.4f} ({', '.join(entries)})"
+    else:
+        said = ", ".join(f"{name} {int(entry['srcc'] * 1e4) / 1e4:.4f}" for name, entry in entries.items())
+    return f"SRCC of bf16 with fp32 scores over {spoiled(first)}: {said}."
 
 
 # In their order.

@@ -30,6 +30,7 @@ class Row:
         work: runs our plain network on the same input, without values; its operations and bytes are counted.
         expected: least ratio peer over ours by precision, as the issue asks.
         memory: highest ratio of peak memory ours over the peer's by precision, where one is asked for.
+        gradient: whether a call returns the gradient.
         peer: who stands on the other side.
     """
 
@@ -39,6 +40,7 @@ class Row:
     expected: dict[str, float]
     peer: str
     memory: dict[str, float] | None = None
+    gradient: bool = False
 
 
 def images(count: int, height: int, width: int, seed: int) -> Tensor:
@@ -146,6 +148,7 @@ ROWS = {
         {"fp32": 6.0, "bf16": 13.0},
         "pyiqa's `as_loss`",
         {"fp32": 0.4, "bf16": 0.25},
+        gradient=True,
     ),
     "teacheriqa_score": Row(
         "TeacherIQA score, 25 patches of 224 px",

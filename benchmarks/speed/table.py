@@ -4,30 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .floor import least_seconds
 from .precision import PRECISIONS
-
-
-def ratio(row: dict[str, Any], precision: str) -> float:
-    """How many times the peer's median in float32 is ours in a precision."""
-    return row["seconds"]["peer fp32"]["median_s"] / row["seconds"][f"ours {precision}"]["median_s"]
-
-
-def floor_share(result: dict[str, Any], row: dict[str, Any], precision: str) -> float:
-    """The least time that the machine could take for what the row asks, over ours."""
-    least = least_seconds(result["floor"]["rates"], row, precision, result["machine"]["device"])
-    return least / row["seconds"][f"ours {precision}"]["median_s"]
-
-
-def reach(result: dict[str, Any], row: dict[str, Any], precision: str) -> float:
-    """How many times faster than the peer the machine could be at most."""
-    return ratio(row, precision) / floor_share(result, row, precision)
-
-
-def memory_ratio(result: dict[str, Any], name: str, precision: str, call: str = "first") -> float:
-    """Our peak memory over the peer's in float32."""
-    peak = result["memory"]
-    return peak[f"{name} ours {precision}"][call] / peak[f"{name} peer fp32"][call]
+from .ratios import faster, floor_share, memory_ratio
+from .shortfalls import WHY, shortfalls
 
 
 def markdown(result: dict[str, Any]) -> str:
@@ -38,8 +17,11 @@ def markdown(result: dict[str, Any]) -> str:
     }  # fmt: skip
     lines = ["# Speed and memory", "", _about(result), ""]
     for part, section in sections.items():
-        if part in result:
-            lines += [*section(result), ""]
+        if part not in result:
+            continue
+        short = shortfalls(part, result)
+        explained = [f"Short of what was asked (why: {WHY[part]}):", "", *short, ""] if short else []
+        lines += [*section(result), "", *explained]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -52,6 +34,7 @@ def _about(result: dict[str, Any]) -> str:
         f"`python -m benchmarks.speed`, {machine['date']} at {machine['commit']}, {machine['hardware']} "
         f"({machine['instructions']}), {machine['threads']} of {machine['cores']} cores{shared}, torch "
         f"{machine['torch']}: {clock}, medians of {machine['rounds']} interleaved runs, least to largest in brackets."
+        f"{_conduct(result)}"
     )
     if "floor" not in result:
         return about
@@ -65,29 +48,33 @@ def _about(result: dict[str, Any]) -> str:
     return f"{about} Floor: {found}{copied}."
 
 
+def _conduct(result: dict[str, Any]) -> str:
+    if "conduct" not in result:
+        return ""
+    parts = ", ".join(
+        f"{part} {spent['seconds']:.0f} s at a load of at most {spent['load_average']}"
+        for part, spent in result["conduct"].items()
+    )
+    return f" The run took {duration(result)}: {parts}."
+
+
+def duration(result: dict[str, Any]) -> str:
+    """How long all parts of a run took together, on the clock."""
+    return f"{sum(spent['seconds'] for spent in result['conduct'].values()):.0f} s"
+
+
 def _rows(result: dict[str, Any]) -> list[str]:
     lines = [
         "| what | beside | peer fp32 | ours fp32 | faster | asked | of floor | ours bf16 | faster | asked | of floor |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    short = []
     for row in result["rows"].values():
         cells = [row["name"], row["peer"], _time(row["seconds"]["peer fp32"])]
         for precision in PRECISIONS:
-            faster, asked = ratio(row, precision), row["expected"][precision]
-            share = floor_share(result, row, precision)
-            cells += [_time(row["seconds"][f"ours {precision}"]), f"**{faster:.1f}x**", f"{asked:g}x", f"{share:.0%}"]
-            if faster < asked:
-                most = reach(result, row, precision)
-                short.append(
-                    f"- {row['name']}, {precision}: {faster:.1f}x of {asked:g}x. At the floor it would be {most:.1f}x; "
-                    f"this is {share:.0%} of that."
-                )
+            asked, share = f"{row['expected'][precision]:g}x", f"{floor_share(result, row, precision):.0%}"
+            cells += [_time(row["seconds"][f"ours {precision}"]), faster(row, precision, bold=True), asked, share]
         lines.append(_line(cells))
-    lines += ["", _differences(result)]
-    if short:
-        lines += ["", 'Short of what was asked (why: [decisions](../../docs/decisions.md), "What speed is left"):', ""]
-    return [*lines, *short]
+    return [*lines, "", _differences(result), *_errors(result)]
 
 
 def _differences(result: dict[str, Any]) -> str:
@@ -98,6 +85,24 @@ def _differences(result: dict[str, Any]) -> str:
         found.append(f"{row['name']}: {row['largest_difference_fp32']:.1e}{largest}")
     what = "Scores, and the gradient at the pixels for the loss, differ from the peer's in fp32"
     return f"{what} by at most (asked: 1e-5): {'; '.join(found)}."
+
+
+def _errors(result: dict[str, Any]) -> list[str]:
+    """What the differences are of the values: a gradient's are so small that no difference of them is large."""
+    rows = [row for row in result["rows"].values() if "error" in row]
+    if not rows:
+        return []
+    lines = [
+        "",
+        "| beside the peer in fp32 | precision | largest difference, of the largest value | relative l2 | cosine |",
+        "|---|---|---|---|---|",
+    ]
+    for row in rows:
+        for precision in PRECISIONS:
+            found = row["error"][precision]
+            cells = [f"{found['of_largest']:.1e}", f"{found['relative_l2']:.1e}", f"{found['cosine']:.6f}"]
+            lines.append(_line([row["name"], precision, *cells]))
+    return lines
 
 
 def _time(taken: dict[str, float]) -> str:
@@ -142,12 +147,21 @@ def _compact(result: dict[str, Any]) -> list[str]:
 
 def _agreement(result: dict[str, Any]) -> list[str]:
     entries = result["agreement"]
-    found = [f"{method} {entry['srcc']:.5f}" for method, entry in entries.items()]
+    found = [f"{name} {entry['srcc']:.5f}" for name, entry in entries.items()]
     first = next(iter(entries.values()))
-    return [
-        f"SRCC of bf16 scores with fp32 scores over {first['images']} spoiled photographs of {first['side_px']} px "
+    said = (
+        f"SRCC of bf16 scores with fp32 scores over {spoiled(first)} of {first['side_px']} px "
         f"(asked: {first['expected']}): {', '.join(found)}."
-    ]
+    )
+    drawn = [name for name, entry in entries.items() if entry.get("weights") == "drawn by a rule"]
+    return [f"{said} The weights of {', '.join(drawn)} are drawn by a rule, not trained." if drawn else said]
+
+
+def spoiled(entry: dict[str, Any]) -> str:
+    """What agreement was measured on."""
+    if "squares" not in entry:
+        return f"{entry['images']} spoiled photographs"
+    return f"{entry['images']} distortions of {entry['squares']} squares of {entry['photographs']} photographs"
 
 
 def _evaluation(result: dict[str, Any]) -> list[str]:
@@ -160,6 +174,7 @@ def _evaluation(result: dict[str, Any]) -> list[str]:
         scorer, precision = name.split()
         height, width = entry["size_px"]
         about = f"{scorer}, PNG of {height} x {width} px, {entry['bytes_a_file'] / 1024:.0f} KB"
+        about += ", one round" if entry.get("rounds") == 1 else ""
         times = [
             _time({quantile: seconds / entry["files"] for quantile, seconds in entry["seconds"][way].items()})
             for way in ("raw forward", "irq evaluate")
@@ -202,7 +217,14 @@ def _steps(result: dict[str, Any]) -> list[str]:
         for precision in PRECISIONS:
             shares = [f"{entry['share'][term][precision]:.0%}" for term in entry["share"]]
             lines.append(_line([network, precision, _time(entry["seconds"][f"step {precision}"]), *shares]))
-    return lines
+        shares = [f"{found['fp32']:.0%}" for found in entry["share_recommended"].values()]
+        step = _time(entry["seconds"]["step fp32"])
+        lines.append(_line([network, "fp32, with the README's options", step, *shares]))
+    note = (
+        "New crops at every step, so that no reference is one seen before. The README's options are `balance=0.1, "
+        'ceiling="reference"`: the clean crop is scored too.'
+    )
+    return [*lines, "", note]
 
 
 def _growth(result: dict[str, Any]) -> list[str]:

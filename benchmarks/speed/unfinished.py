@@ -44,6 +44,28 @@ class Unfinished:
         """Whether a figure is there."""
         return name in self.result.get(part, {})
 
+    def begin(self, machine: Mapping[str, Any]) -> None:
+        """Keep what is said of the machine, and of a run that goes on the larger load."""
+        kept = self.result.setdefault("machine", dict(machine))
+        kept["load_average"] = max(kept["load_average"], machine["load_average"])
+        kept["shared"] = kept["shared"] or machine["shared"]
+
+    def spend(self, part: str, seconds: float, load_average: float, own_load: float) -> None:
+        """Add what a figure of a part took, and keep the largest load; `add` writes it down.
+
+        Args:
+            part: of the run.
+            seconds: on the clock.
+            load_average: of the machine, after it.
+            own_load: how much of that the run itself may be.
+        """
+        spent = self.result.setdefault("conduct", {}).setdefault(part, {"seconds": 0.0, "load_average": 0.0})
+        spent["seconds"] += seconds
+        machine = self.result["machine"]
+        for kept in (spent, machine):
+            kept["load_average"] = max(kept["load_average"], load_average)
+        machine["shared"] = machine["shared"] or load_average > own_load
+
     def add(self, part: str, name: str, figures: Any) -> None:
         """Keep a figure, and write all so far."""
         self.result.setdefault(part, {})[name] = figures

@@ -41,7 +41,8 @@ def result(device="cpu"):
         "large": {"score ckdn-s": {"peak_bytes": 3 * 2**30, "seconds": 4.2},
                   "score small": {"peak_bytes": 2**30, "seconds": 2.0}},
         "steps": {"RRDBNet": {"batch": 2, "crop_px": 128, "expected": {"full": 0.15, "compact": 0.03},
-                              "seconds": {"step fp32": times(1.0), "step bf16": times(0.5)}, "share": share}},
+                              "seconds": {"step fp32": times(1.0), "step bf16": times(0.5)}, "share": share,
+                              "share_recommended": {"ckdn": {"fp32": 0.3}}}},
         "growth": {"batch": {"at": [1, 2], "unit": "seconds a call", "lines": {"ckdn-s": [0.1, 0.2]}},
                    "processes": {"at": [1, 2], "unit": "files a second", "lines": {"ckdn-s": [20.0, 38.0]}}},
     }  # fmt: skip
