@@ -53,7 +53,7 @@ def held(
     _check_owner(out, now, known)
     with locked(out / LOCK, f"--out {out}"):
         earlier = _check_owner(out, now, known)
-        for path in _unfinished(out):
+        for path in _unfinished(out, command):
             _remove(path)
         if earlier != now or (out / OWNER).is_symlink():
             _own(out, now)
@@ -71,11 +71,11 @@ def _own(out: Path, now: Mapping[str, Any]) -> None:
         raise CheckpointError(f"--out {out}: it cannot be written to: {error}; or choose another folder") from error
 
 
-def _unfinished(out: Path) -> list[Path]:
+def _unfinished(out: Path, command: str) -> list[Path]:
     """What a kill left of files of ours, and of nobody else's in a folder that is shared."""
     names = (OWNER, *OUTPUTS, TOGETHER)
     own = [path for name in names for path in out.glob(f".{name}.*.unfinished")]
-    return own + [path for folder in FOLDERS.values() for path in (out / folder).rglob(".*.unfinished")]
+    return own + [path for of, name in FOLDERS.items() if of == command for path in (out / name).rglob(".*.unfinished")]
 
 
 def _remove(path: Path) -> None:
@@ -149,15 +149,14 @@ def _check_owner(out: Path, now: Mapping[str, Any], known: Callable[[], bool]) -
         earlier = None
     except (OSError, ValueError):
         earlier = {}
-    if earlier is not None and not (isinstance(earlier, dict) and {"command", "options"} <= earlier.keys()):
-        if there and not known():
+    damaged = earlier is not None and not (isinstance(earlier, dict) and {"command", "options"} <= earlier.keys())
+    if earlier is None or damaged:
+        there += [name for of, name in FOLDERS.items() if of == command and _holds_anything(out / name)]
+        if damaged and not known():
             raise UsageError(
-                f"{out / OWNER} is damaged, and nothing else says whose results these are; choose another --out, or "
-                f"move {', '.join(there)} elsewhere and delete {OWNER}"
+                f"{out / OWNER} is damaged, and nothing else says whose folder it is; choose another --out, or move "
+                f"{', '.join([*there, OWNER])} elsewhere"
             )
-        return None
-    if earlier is None:
-        there += [name for name in [FOLDERS.get(command, "")] if name and _holds_anything(out / name)]
         if there and not known():
             raise UsageError(f"--out {out}: it holds results of something else (a {there[0]}); {remedy}")
         return None

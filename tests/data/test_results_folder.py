@@ -149,3 +149,17 @@ def test_a_folder_whose_rows_or_pictures_are_somebody_elses_is_refused(tmp_path)
         with pytest.raises(UsageError, match=f"something else .a {folder}."), held(tmp_path, command):
             pass
         assert (tmp_path / folder / ".0001-0000.unfinished").read_text() == "mine"
+
+
+def test_a_file_of_the_owners_name_that_is_none_of_ours_is_kept(tmp_path):
+    (tmp_path / ".irq").write_text("mine")
+    with pytest.raises(UsageError, match=r"\.irq is damaged.*or move \.irq elsewhere"), held(tmp_path, "evaluate"):
+        pass
+    assert (tmp_path / ".irq").read_text() == "mine"
+
+
+def test_what_looks_half_written_in_a_folder_of_another_command_is_kept(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / ".mine.unfinished").touch()
+    with held(tmp_path, "evaluate"):
+        assert (tmp_path / "pictures" / ".mine.unfinished").exists()

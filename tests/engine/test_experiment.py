@@ -1,4 +1,4 @@
-"""States take the place of earlier ones: at every moment one is there whole, whatever the disk refuses."""
+"""The folder of a run: a state takes the place of an earlier one whole, and a disk that refuses is spoken of."""
 
 import os
 import shutil
@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 from accelerate import Accelerator
+from engine_runs import run
 from full_disk import followed_to_the_disk
 
 import ir_quality_plugin as irq
 from ir_quality_plugin.engine.experiment import Experiment
+from ir_quality_plugin.engine.step import Step
 
 
 @pytest.fixture
@@ -94,3 +96,11 @@ def test_an_earlier_state_that_the_disk_does_not_let_go_ends_nothing(experiment,
     experiment.begin(resumed=True)
     assert found(experiment) == ["at 6", "at 4"]
     assert sorted(path.name for path in experiment.states.iterdir()) == ["4", "6"]
+
+
+@pytest.mark.parametrize("root", ["file/below", "/proc/nowhere"])
+def test_a_root_that_cannot_be_written_to_is_said_before_anything_is_trained(root, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(Step, "__call__", lambda *arguments: pytest.fail("it was trained"))
+    with pytest.raises(irq.CheckpointError, match=r"smoke_sr_x4_l1: it cannot be written to .*choose another"):
+        run("sr_x4_l1", tmp_path / root)

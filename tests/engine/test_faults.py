@@ -381,11 +381,3 @@ def test_a_clock_that_went_back_overwrites_nothing(tmp_path, monkeypatch):
     for _ in range(2):
         folder, _ = train(tmp_path, *short, earlier)
     assert len(list(folder.glob("left_at_2_*/training_states/4"))) == 2
-
-
-@pytest.mark.parametrize("root", ["file/below", "/proc/nowhere"])
-def test_a_root_that_cannot_be_written_to_is_said_before_anything_is_trained(root, tmp_path, at_iteration):
-    (tmp_path / "file").touch()
-    at_iteration(1, lambda: pytest.fail("it was trained"))
-    with pytest.raises(irq.CheckpointError, match=r"smoke_sr_x4_l1: it cannot be written to .*choose another"):
-        train(tmp_path / root)
