@@ -50,6 +50,19 @@ class Stopped(QualityPluginError):  # noqa: N818  # no error of anything
         self.signal = signal
 
 
+def one_line(name: str) -> str:
+    """A name with control characters spelled out, so that it cannot break a table, nor tell a terminal what to do."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in name)
+
+
+def plain(text: str) -> str:
+    """A text with control characters spelled out but for its line feeds; its further lines are indented.
+
+    So a line feed in a file's name cannot begin what looks like a message of its own.
+    """
+    return "\n  ".join(map(one_line, text.split("\n")))
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of an error message about an unknown name: the nearest known ones, or all of them."""
     names = {candidate.lower(): candidate for candidate in sorted(known)}

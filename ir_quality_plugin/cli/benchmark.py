@@ -111,9 +111,10 @@ def benchmark(
 def show(document: dict[str, Any]) -> None:
     """Print the table: each figure with its interval, ranks from the paired test."""
     from ..report.text import ranking_note, text_of, votes_note
+    from .score import one_line
 
     metrics, compared, pairs = document["metrics"], document["compared"], document["votes"]
-    typer.echo(f"{document['set']['name']}: {compared['images']} images of {compared['contents']} contents")
+    typer.echo(f"{one_line(document['set']['name'])}: {compared['images']} images of {compared['contents']} contents")
 
     def cell(value: float | None, ends: list[float | None]) -> str:
         between = " to ".join(text_of(end, ".2f") for end in ends)
@@ -131,7 +132,7 @@ def show(document: dict[str, Any]) -> None:
     for row in rows:
         typer.echo("  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
     for name, why in document["not_compared"].items():
-        typer.echo(f"-     {name}: {why}")
+        typer.echo(one_line(f"-     {name}: {why}"))
     if document["test"]["pairs"]:
         typer.echo(ranking_note(document["test"], document["test_within"]))
     if pairs:

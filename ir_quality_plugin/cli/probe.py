@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..errors import plain
 from ..version import __version__
 from .completion import pyiqa_metrics, scorers
 from .score import check_device, echo_first, echo_line
@@ -115,4 +116,4 @@ def show(document: Mapping[str, Any]) -> None:
             greatest, slope = f"{found['gain_greatest']:8.1%}", f"{found['gradient_l1']:.4g}"
             typer.echo(f"{name:{width}}  {found['gain']:8.1%}  {interval:16}  {greatest}   {slope}")
     for note in document["notes"]:
-        typer.echo(f"note: {note}")
+        typer.echo(plain(f"note: {note}"))

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import QualityPluginError, UsageError, nearest
+from ..errors import QualityPluginError, UsageError, nearest, plain
 from .once import Commands
 from .score import echo_line
 from .train import import_modules
@@ -108,9 +108,9 @@ def validate(
                 preflight(options)
         except QualityPluginError as error:
             wrong += 1
-            typer.echo(f"{file}: {str(error).removeprefix('-opt ').removeprefix(f'{file}: ')}")
+            typer.echo(plain(f"{file}: {str(error).removeprefix('-opt ').removeprefix(f'{file}: ')}"))
         else:
-            typer.echo(f"{file}: ok")
+            typer.echo(plain(f"{file}: ok"))
     if wrong:
         echo_line(f"{wrong} of {len(files)} files are wrong")
         raise typer.Exit(1)

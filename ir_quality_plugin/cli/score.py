@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import ImageError, MissingInputError, UsageError
+from ..errors import ImageError, MissingInputError, UsageError, one_line, plain
 from .completion import scorers
 
 if TYPE_CHECKING:
@@ -200,18 +200,13 @@ def show(scorer: Scorer, rows: list[dict[str, Any]]) -> None:
         typer.echo("random weights: these scores mean nothing")
     width = max(len(one_line(row["image"])) for row in rows)
     for row in rows:
-        result = f"{row['score']:.4f}" if "score" in row else f"failed: {row['error']}"
+        result = f"{row['score']:.4f}" if "score" in row else f"failed: {one_line(row['error'])}"
         typer.echo(f"{one_line(row['image']):{width}}  {result}")
 
 
-def one_line(name: str) -> str:
-    """A file's name with control characters spelled out, so that it cannot break a table."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in name)
-
-
 def echo_line(line: str) -> None:
-    """Say something on the error stream."""
-    typer.echo(f"irq: {line}", err=True)
+    """Say something on the error stream; names in it may hold whatever a stranger wrote."""
+    typer.echo(f"irq: {plain(line)}", err=True)
 
 
 def echo_first(kind: str, lines: list[str]) -> None:

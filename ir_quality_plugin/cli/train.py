@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import UsageError
+from ..errors import UsageError, plain
 
 
 def train(
@@ -71,5 +71,5 @@ def import_modules(modules: list[str] | None) -> None:
 def _say(line: str) -> None:
     from tqdm import tqdm
 
-    tqdm.write(line, file=sys.stdout)
+    tqdm.write(plain(line), file=sys.stdout)
     sys.stdout.flush()

@@ -5,16 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from ..errors import CheckpointError, UsageError
+from ..errors import CheckpointError, UsageError, one_line
 from .once import Commands
 from .score import echo_line
-
-if TYPE_CHECKING:
-    pass
 
 app = Commands(
     help="List, convert and verify weights.",
@@ -27,8 +24,6 @@ app = Commands(
 @app.command("ls", epilog="Example: irq weights ls --json")
 def ls(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
     """List every scorer, and the restoring teacher: what it judges against, its range, and where its weights are."""
-    import dataclasses
-
     from ..catalog import NAMED, look_up, weights_folder
 
     listed = [(name, *look_up(name)) for name in NAMED]
@@ -46,7 +41,9 @@ def ls(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON docu
             patches = f"{card.patches} x {card.patch_px} px" if card.patches else "whole image"
             state = f"{path}, licence: {card.licence}" if path else "none at hand: pass --weights FILE, or convert one"
             bounds = "{:g}..{:g}".format(*card.score_range)
-            typer.echo(line.format(name, card.reference, bounds, patches, f"failed: {error}" if error else state))
+            typer.echo(
+                line.format(name, card.reference, bounds, patches, one_line(f"failed: {error}" if error else state))
+            )
         typer.echo(f"Converted weights are looked for in {weights_folder()}")
     if failed:
         echo_line(f"the weights of {failed} of {len(listed)} networks cannot be read")
@@ -87,8 +84,8 @@ def convert(
             json.dumps({"file": str(target), "scorer": card.name, "protocol": card.protocol, "sha256": card.sha256})
         )
         return
-    typer.echo(f"{target}: {card.name}, {len(network.state_dict())} tensors, protocol {card.protocol}")
-    typer.echo(f"from {file.name}, sha256 {card.sha256}, licence: {card.licence}")
+    typer.echo(one_line(f"{target}: {card.name}, {len(network.state_dict())} tensors, protocol {card.protocol}"))
+    typer.echo(one_line(f"from {file.name}, sha256 {card.sha256}, licence: {card.licence}"))
 
 
 @app.command("verify", epilog="Example: irq weights verify ckdn.safetensors")
@@ -113,7 +110,7 @@ def verify(
     else:
         for row in rows:
             state = f"failed: {first_line(row['error'])}" if "error" in row else f"sound, {row['scorer']}"
-            typer.echo(f"{row['file']}: {state}")
+            typer.echo(one_line(f"{row['file']}: {state}"))
         if not rows:
             typer.echo("no weights are at hand; name a file, or convert one")
     if failed:

@@ -17,7 +17,7 @@ from basicsr.utils import options as option_files
 from ..checkpoints.read import read_checkpoint
 from ..data.lock import lock_of_training, locked
 from ..data.yaml12 import Loader
-from ..errors import CheckpointError, QualityPluginError, UsageError
+from ..errors import CheckpointError, QualityPluginError, UsageError, plain
 from .basicsr_options import check_options
 from .register import register
 
@@ -89,7 +89,7 @@ def run(pipeline: Callable[[str], None], root: Path) -> None:
                 module.parse_options = parse_and_hold
             pipeline(str(root))
     except QualityPluginError as error:
-        print(f"irq: {error}", file=sys.stderr)
+        print(f"irq: {plain(str(error))}", file=sys.stderr)
         sys.exit(2 if isinstance(error, UsageError) else 1)
 
 
@@ -123,7 +123,7 @@ def parse(root_path: str, is_train: bool = True) -> tuple[dict[str, Any], Any]:
         opt.setdefault("val", {}).setdefault("suffix", None)
         opt["val"].setdefault("save_img", True)
     for note in check_options(opt):
-        print(f"irq: {note}", file=sys.stderr)
+        print(f"irq: {plain(note)}", file=sys.stderr)
     return opt, arguments
 
 

@@ -1,7 +1,13 @@
 """What is written, where: never through a link, never elsewhere than asked, whatever files are called."""
 
 import ast
+import contextlib
+import json
+import os
+import pty
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +56,61 @@ def test_names_lead_nowhere_else(run, images, tmp_path, monkeypatch, command):
     assert code == 0, said
     assert all(path.parts[0] == "out" for path in everything(tmp_path) - before)
     assert "\x1b" not in said
+
+
+AT_A_TERMINAL = """
+import sys
+from ir_quality_plugin.cli.app import main
+for line in open(sys.argv[1]).read().split("\\0"):
+    sys.argv = ["irq", *line.split("\\1")]
+    try:
+        main()
+    except SystemExit as stop:
+        print("code", stop.code)
+"""
+
+
+def at_a_terminal(tmp_path, *calls):
+    """What commands write to a terminal, from which click strips nothing."""
+    (tmp_path / "calls").write_text("\0".join("\1".join(map(str, call)) for call in calls))
+    master, slave = pty.openpty()
+    line = [sys.executable, "-c", AT_A_TERMINAL, tmp_path / "calls"]
+    said = b""
+    with subprocess.Popen(line, stdin=slave, stdout=slave, stderr=slave, cwd=tmp_path):
+        os.close(slave)
+        with contextlib.suppress(OSError):  # by which a terminal says that nobody writes to it any more
+            while part := os.read(master, 2**16):
+                said += part
+    os.close(master)
+    return said.decode()
+
+
+def test_a_terminal_is_told_nothing_by_names_and_errors(tmp_path):
+    odd = "a\x1b]0;owned\x07\x1b[2J\nirq: all is well\x9b1m"
+    images, others = tmp_path / "images", tmp_path / "others"
+    for folder in (images, others):
+        folder.mkdir()
+    (images / f"{odd}.png").write_bytes(b"no image")
+    Image.new("RGB", (32, 32)).save(others / "other.png")
+    (tmp_path / f"{odd}.pth").write_bytes(b"no weights")
+    (tmp_path / f"{odd}.yml").write_text("name: [")
+    (tmp_path / "b.yml").write_text(f"name: {json.dumps(odd)}\nmodel_type: {json.dumps(odd)}\n{json.dumps(odd)}: 1\n")
+    (tmp_path / "c.csv").write_text(f'image,mos,"{odd}"\n"{odd}.png",x,1\n')
+    said = at_a_terminal(
+        tmp_path,
+        ["score", images, "--scorer", "teacheriqa-s"],
+        ["score", images, "--scorer", "ckdn-s", "--degraded", others],
+        ["weights", "verify", tmp_path / f"{odd}.pth"],
+        ["recipes", "validate", tmp_path / f"{odd}.yml", tmp_path / "b.yml"],
+        ["train", "-opt", tmp_path / "b.yml"],
+        ["benchmark", "--labels", tmp_path / "c.csv", "--scorer", "ckdn-s", "--out", tmp_path / "out"],
+        ["triplets", "--photographs", images, "--out", tmp_path / "made", "--workers", "1"],
+    )
+    assert len(re.findall(r"^code [12]", said, re.MULTILINE)) == 7 and "Traceback" not in said, said
+    assert said.count("owned") >= 7, said
+    own = {"\r", "\n"}  # of the lines themselves
+    assert {letter for letter in said if not letter.isprintable()} <= own, said
+    assert "\nirq: all is well" not in said.replace("\r", "")
 
 
 def test_photographs_names_lead_nowhere_else(run, images, tmp_path):
