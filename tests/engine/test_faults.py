@@ -8,18 +8,17 @@ import socket
 import subprocess
 import time
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 import torch
-from engine_runs import RECIPES, SHORT, SMOKE, command, equal, log_of, networks, run
+from compared_runs import LIGHT, assert_same_runs, train
+from engine_runs import RECIPES, SHORT, SMOKE, command, log_of, run
 from full_disk import files_up_to, followed_to_the_disk, left_over
 
 import ir_quality_plugin as irq
 from ir_quality_plugin.engine import loading
 from ir_quality_plugin.engine.step import Step
 
-LIGHT = "val.metrics={psnr: {type: calculate_psnr, crop_border: 4, better: higher}}"
 PHOTOGRAPHS = SMOKE / "photographs" / "train"
 SIGNALLED = """
 import os, signal, sys
@@ -54,24 +53,6 @@ sys.argv[1:1] = ["train"]
 from ir_quality_plugin.cli.app import main
 main()
 """
-
-
-def train(root, *overrides, auto_resume=False):
-    return run("sr_x4_l1", root, LIGHT, *overrides, auto_resume=auto_resume)
-
-
-def without_times(entries):
-    return [{key: value for key, value in entry.items() if "time" not in key} for entry in entries]
-
-
-def assert_same_runs(one, other):
-    """Every network, and every line of the logs, is the same to the bit."""
-    first, second = networks(one), networks(other)
-    assert first.keys() == second.keys()
-    assert all(equal(first[file], second[file]) for file in first)
-    for kind in ("train", "val"):
-        logs = [log_of(next(root.glob("experiments/*")), kind) for root in (one, other)]
-        assert without_times(logs[0]) == without_times(logs[1])
 
 
 def call(line, code, **options):
@@ -210,91 +191,6 @@ def test_a_state_gets_its_name_once_all_of_it_and_the_log_are_on_the_disk(tmp_pa
     files = {str(unfinished / path.name) for path in state.iterdir()}
     assert {("synced", path) for path in (*files, str(folder / "log.jsonl"))} <= set(events[:place])
     assert ("synced", str(state.parent)) in events[place:]
-
-
-@pytest.mark.parametrize(
-    ("file", "damage"),
-    [
-        ("model.safetensors", "zeros"),
-        ("model.safetensors", "half"),
-        ("optimizer.bin", "empty"),
-        ("optimizer.bin", "gone"),
-        ("process_0.pt", "half"),
-        ("progress.pt", "empty"),
-        ("progress.pt", "zeros"),
-        ("progress.pt", "gone"),
-    ],
-)
-def test_a_state_that_the_disk_lost_part_of_is_not_gone_on_from(file, damage, finished, tmp_path):
-    root = shutil.copytree(finished, tmp_path / "damaged")
-    path = next(root.glob("experiments/*/training_states/6")) / file
-    content = path.read_bytes()
-    if damage == "gone":
-        path.unlink()
-    else:  # a crash leaves files of the right size and no content on some disks
-        lost = {"empty": b"", "half": content[: len(content) // 2], "zeros": bytes(len(content))}
-        path.write_bytes(lost[damage])
-    folder, said = train(root, auto_resume=True)
-    assert any("resumed from" in line and line.endswith("4 of 6 iterations are done") for line in said)
-    assert_same_runs(finished, root)
-    assert damage == "gone" or (next(folder.glob("left_at_4_*")) / "training_states" / "6").is_dir()
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        None,
-        {"best": 3},
-        {"best": {"val": {"psnr": 3}}},
-        {"iteration": "2"},
-        {"iteration": -1},
-        {"same": 3},
-        {"schedulers": [3]},
-        {"schedulers": []},
-        {"schedulers": [{}]},
-        {"schedulers": [{"last_epoch": "x"}]},
-        {"skipped": "x"},
-        {"guard": 3},
-        {"digests": 3},
-        {"digests": {"../../up": "0"}},
-        {"processes": "1"},
-        {"average": 3},
-    ],
-    ids=str,
-)
-def test_a_sound_file_that_no_run_wrote_is_not_gone_on_from(changed, finished, tmp_path):
-    root = shutil.copytree(finished, tmp_path / "odd")
-    path = next(root.glob("experiments/*/training_states/6")) / "progress.pt"
-    progress = torch.load(path, weights_only=True)
-    if changed is not None and changed.get("schedulers") == [{"last_epoch": "x"}]:
-        changed = {"schedulers": [{**progress["schedulers"][0], "last_epoch": "x"}]}
-    torch.save({"processes": 1} if changed is None else {**progress, **changed}, path)
-    _, said = train(root, auto_resume=True)
-    assert any("none that a run wrote" in line or "no run wrote" in line or "none of its kind" in line for line in said)
-    assert any("resumed from" in line and line.endswith("4 of 6 iterations are done") for line in said)
-    assert_same_runs(finished, root)
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    from ir_quality_plugin.integrations.register import register
-
-    register()
-    before = Path.cwd()
-    os.chdir(RECIPES.parent)
-    root = tmp_path_factory.mktemp("finished")
-    train(root)
-    os.chdir(before)
-    return root
-
-
-def test_lines_of_a_log_that_a_crash_damaged_are_dropped(finished, tmp_path):
-    root = shutil.copytree(finished, tmp_path / "damaged")
-    (folder,) = root.glob("experiments/*")
-    log = folder / "log.jsonl"
-    log.write_bytes(log.read_bytes() + b"\0" * 20 + b'\n{"kind": "tr')
-    train(root, auto_resume=True)
-    assert_same_runs(finished, root)
 
 
 @pytest.mark.slow
