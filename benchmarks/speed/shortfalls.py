@@ -16,7 +16,7 @@ WHY = {
 } | dict.fromkeys(("compact", "agreement", "evaluation", "steps"), f'{_DECISIONS}, "What else may fall short"')
 
 
-# Largest difference from the peer in float32, of the largest value.
+# Largest difference from the peer in float32.
 CLOSE = 1e-5
 
 
@@ -35,9 +35,13 @@ def _rows(result: dict[str, Any]) -> Iterator[str]:
                     f"{row['name']}, {precision}: {faster:.1f}x of {asked:g}x. At the floor it would be {most:.1f}x; "
                     f"this is {share:.0%} of that."
                 )
-        off = row["error"]["fp32"]["of_largest"] if "error" in row else 0.0
+        if row.get("gradient"):
+            off, of = row["error"]["fp32"]["of_largest"], ' of the largest value ("What else may fall short")'
+        else:
+            # Of a score above 1, as TeacherIQA's, as many digits are asked for, not as many places.
+            off, of = row["largest_difference_fp32"] / max(row.get("largest_value_fp32", 1.0), 1.0), ""
         if not off <= CLOSE:
-            yield f"{row['name']} in fp32: off from the peer by {off:.1e} of the largest value; {CLOSE:g} asked."
+            yield f"{row['name']} in fp32: off from the peer by {off:.1e}{of}; {CLOSE:g} asked."
 
 
 def _memory(result: dict[str, Any]) -> Iterator[str]:

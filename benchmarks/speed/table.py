@@ -88,13 +88,13 @@ def _differences(result: dict[str, Any]) -> str:
 
 
 def _errors(result: dict[str, Any]) -> list[str]:
-    """What the differences are of the values: a gradient's are so small that no difference of them is large."""
-    rows = [row for row in result["rows"].values() if "error" in row]
+    """What a gradient's differences are of its values, which are so small that no difference of them is large."""
+    rows = [row for row in result["rows"].values() if row.get("gradient")]
     if not rows:
         return []
     lines = [
         "",
-        "| beside the peer in fp32 | precision | largest difference, of the largest value | relative l2 | cosine |",
+        "| gradient beside the peer's | precision | largest difference, of the largest value | relative l2 | cosine |",
         "|---|---|---|---|---|",
     ]
     for row in rows:

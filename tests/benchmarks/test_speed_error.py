@@ -62,9 +62,19 @@ def test_a_gradients_error_stands_beside_its_factor():
 
 
 def test_a_difference_that_is_large_for_the_values_is_a_shortfall():
-    far = "- CKDN score in fp32: off from the peer by 4.5e-02 of the largest value; 1e-05 asked."
-    assert far in shortfalls("rows", with_errors(0.045))
-    assert not [line for line in shortfalls("rows", with_errors(1e-6)) if "largest value" in line]
+    far = 'by 4.5e-02 of the largest value ("What else may fall short"); 1e-05 asked.'
+    assert f"- CKDN score in fp32: off from the peer {far}" in shortfalls("rows", with_errors(0.045))
+    assert not [line for line in shortfalls("rows", with_errors(1e-6)) if "off from" in line]
+
+
+@pytest.mark.parametrize(
+    ("difference", "value", "short"), [(2e-5, 14.0, False), (2e-5, 0.5, True), (7e-7, 7e-3, False)]
+)
+def test_a_score_is_asked_for_places_below_one_and_for_digits_above(difference, value, short):
+    whole = result()
+    whole["rows"]["ckdn_score"] |= {"largest_difference_fp32": difference, "largest_value_fp32": value}
+    said = [line for line in shortfalls("rows", whole) if "off from" in line]
+    assert said == (["- CKDN score in fp32: off from the peer by 2.0e-05; 1e-05 asked."] if short else [])
 
 
 def test_the_readme_says_what_the_first_call_takes_too():
