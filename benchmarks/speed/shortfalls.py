@@ -11,7 +11,7 @@ from .ratios import floor_share, memory_ratio, ratio, reach
 _DECISIONS = "[decisions](../../docs/decisions.md)"
 # Where each part's reasons are.
 WHY = {
-    "rows": f'{_DECISIONS}, "What speed is left"; of a gradient "What else may fall short"',
+    "rows": f'{_DECISIONS}, "What speed is left"',
     "memory": f'{_DECISIONS}, "CVRKD\'s memory"',
 } | dict.fromkeys(("compact", "agreement", "evaluation", "steps"), f'{_DECISIONS}, "What else may fall short"')
 
@@ -36,7 +36,7 @@ def _rows(result: dict[str, Any]) -> Iterator[str]:
                     f"this is {share:.0%} of that."
                 )
         if row.get("gradient"):
-            off, of = row["error"]["fp32"]["of_largest"], " of the largest value"
+            off, of = row["error"]["fp32"]["of_largest"], ' of the largest value ("What else may fall short")'
         else:
             # Of a score above 1, as TeacherIQA's, as many digits are asked for, not as many places.
             off, of = row["largest_difference_fp32"] / max(row.get("largest_value_fp32", 1.0), 1.0), ""

@@ -62,8 +62,10 @@ def training_step(network: str, clock: Clock) -> dict[str, Any]:
             scorer = irq.load_scorer(name, weights="random").to(clock.device)
             term = irq.QualityLoss(scorer.bfloat16() if precision == "bf16" else scorer)
             calls[f"{name} {precision}"] = _fresh(term_call(term), bank)
-            if precision == "fp32":
-                calls[f"{name} recommended fp32"] = _fresh(term_call(irq.QualityLoss(scorer, **RECOMMENDED)), bank)
+    for name in TERMS:
+        # A scorer of its own, after all others: the bare term's would remember these very references, and be warm.
+        scorer = irq.load_scorer(name, weights="random").to(clock.device)
+        calls[f"{name} recommended fp32"] = _fresh(term_call(irq.QualityLoss(scorer, **RECOMMENDED)), bank)
     times = clock.interleaved(calls)
     return {
         "batch": batch,

@@ -94,7 +94,7 @@ def _errors(result: dict[str, Any]) -> list[str]:
         return []
     lines = [
         "",
-        "| gradient beside the peer's fp32 | precision | largest difference, of the largest | relative l2 | cosine |",
+        "| gradient beside the peer's | precision | largest difference, of the largest value | relative l2 | cosine |",
         "|---|---|---|---|---|",
     ]
     for row in rows:

@@ -62,8 +62,8 @@ def test_a_gradients_error_stands_beside_its_factor():
 
 
 def test_a_difference_that_is_large_for_the_values_is_a_shortfall():
-    far = "- CKDN score in fp32: off from the peer by 4.5e-02 of the largest value; 1e-05 asked."
-    assert far in shortfalls("rows", with_errors(0.045))
+    far = 'by 4.5e-02 of the largest value ("What else may fall short"); 1e-05 asked.'
+    assert f"- CKDN score in fp32: off from the peer {far}" in shortfalls("rows", with_errors(0.045))
     assert not [line for line in shortfalls("rows", with_errors(1e-6)) if "off from" in line]
 
 

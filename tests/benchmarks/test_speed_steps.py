@@ -33,12 +33,12 @@ def test_no_call_of_a_term_sees_crops_that_it_saw_before(small, monkeypatch):
     class Watched(irq.QualityLoss):
         def forward(self, restored, degraded=None, reference=None, fidelity=None):
             images = tuple(image.detach().numpy().tobytes() for image in (restored, degraded, reference))
-            seen.setdefault(id(self), []).append(images)
+            seen.setdefault(id(self.scorer), []).append(images)
             return super().forward(restored, degraded, reference, fidelity)
 
     monkeypatch.setattr(irq, "QualityLoss", Watched)
     found = steps.training_step("made", Clock(torch.device("cpu"), rounds=2))
-    assert len(seen) == 3  # fp32, bf16, and the README's options
+    assert len(seen) == 3  # fp32, bf16, and the README's options, each by a scorer of its own
     for images in seen.values():
         assert len(images) == 3  # one that does not count, and two rounds
         assert all(len(set(one)) == 3 for one in zip(*images, strict=True))
