@@ -27,17 +27,10 @@ def load_resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
 
     Raises:
         CheckpointError: the file is missing or damaged.
-        UsageError: `irq train` has states there.
     """
-    # BasicSR looks below the current folder; its experiments are below the root.
-    folder = Path(opt["root_path"]) / "experiments" / opt["name"] / "training_states"
-    resumes = opt["auto_resume"] or opt["path"].get("resume_state")
-    if resumes and any(path.name.isdigit() and path.is_dir() for path in folder.glob("*")):
-        raise UsageError(
-            f"{folder.parent} is a run of irq train, whose states are of another kind; go on with it by irq train "
-            "--auto_resume, or begin a run of another name, with its network as path.pretrain_network_g"
-        )
     if opt["auto_resume"]:
+        # BasicSR looks below the current folder; its experiments are below the root.
+        folder = Path(opt["root_path"]) / "experiments" / opt["name"] / "training_states"
         states = sorted(folder.glob("*.state"), key=lambda path: float(path.stem))
         if states:
             opt["path"]["resume_state"] = str(states[-1])
@@ -50,6 +43,21 @@ def load_resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
         raise CheckpointError(f"{path} is no training state; expected experiments/NAME/training_states/ITER.state")
     basicsr.train.check_resume(opt, state["iter"])
     return dict(state)
+
+
+def refuse_other_trainers(opt: Mapping[str, Any]) -> None:
+    """Refuse to resume in a run of `irq train`, whose states are of another kind.
+
+    Raises:
+        UsageError: it has states there.
+    """
+    states = Path(opt["path"]["training_states"])
+    resumes = opt["auto_resume"] or opt["path"].get("resume_state")
+    if resumes and any(path.name.isdigit() and path.is_dir() for path in states.glob("*")):
+        raise UsageError(
+            f"{states.parent} is a run of irq train, whose states are of another kind; go on with it by irq train "
+            "--auto_resume, or begin a run of another name, with its network as path.pretrain_network_g"
+        )
 
 
 def exactly_yaml_1_2(opt: Any) -> Any:
@@ -80,9 +88,11 @@ def run(pipeline: Callable[[str], None], root: Path) -> None:
 
             def parse_and_hold(root_path: str, is_train: bool = True) -> tuple[dict[str, Any], Any]:
                 opt, arguments = parse(root_path, is_train)
-                if is_train and opt["rank"] == 0:
-                    lock = lock_of_training(Path(root_path), opt["name"])
-                    held.enter_context(locked(lock, opt["path"]["experiments_root"]))
+                if is_train:
+                    refuse_other_trainers(opt)
+                    if opt["rank"] == 0:
+                        lock = lock_of_training(Path(root_path), opt["name"])
+                        held.enter_context(locked(lock, opt["path"]["experiments_root"]))
                 return opt, arguments
 
             for module in (basicsr.train, basicsr.test):
