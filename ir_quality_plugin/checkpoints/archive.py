@@ -71,7 +71,8 @@ def _is_gapless(file: BinaryIO, size: int, contents_at: int, entries: list[zipfi
     Python takes the table that stands before the end record, torch the one at the place that the record names: only
     where the two are one does torch read what was checked.
     """
-    at, gaps = 0, (0,)
+    at = 0
+    gaps: tuple[int, ...] = (0,)
     for entry in sorted(entries, key=lambda entry: entry.header_offset):
         if entry.header_offset - at not in gaps:
             return False
