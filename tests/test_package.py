@@ -1,5 +1,6 @@
 """What a user installs: wheel and source distribution hold what they should, and the wheel works from anywhere."""
 
+import configparser
 import json
 import os
 import re
@@ -151,3 +152,12 @@ def test_the_hooks_before_a_commit_are_the_tools_of_the_environment():
         (".venv/bin/python", "-m", "ruff"),
         (".venv/bin/python", "-m", "mypy"),
     }
+
+
+def test_the_description_of_the_package_leads_nowhere_outside_of_a_clone():
+    """On a package's page, a relative link or picture of README.md would be broken."""
+    setup = configparser.ConfigParser()
+    setup.read(Path(__file__).parents[1] / "setup.cfg")
+    text = setup["metadata"]["long_description"]
+    assert len(text) > 200 and "file:" not in text
+    assert re.findall(r"\]\((?!https?://)", text) == []

@@ -20,6 +20,7 @@ from torch import Tensor
 from ..errors import ImageError, ImageMemoryError, UsageError
 from ..files import regular
 from ..nn.memory import ran_out_of_memory
+from .jpeg import MOST_SCANS, scans_of
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2")
 # What Pillow may try a file as, whatever it is called; MPO goes by JPEG. Of its many others, EPS would hand the file
@@ -110,6 +111,7 @@ def _decode(path: Path) -> tuple[Image.Image, str | None]:
                 raise ImageError(
                     f"cannot read {path}: it holds {frames} frames; expected one; save the frame as a file of its own"
                 )
+            check_scans(path, image)
             image.load()
             ImageOps.exif_transpose(image, in_place=True)  # else it would be copied, turned or not
             return image, image.format
@@ -119,6 +121,19 @@ def _decode(path: Path) -> tuple[Image.Image, str | None]:
         if ran_out_of_memory(error):
             raise
         raise _damaged(path, error) from error
+
+
+def check_scans(path: Path, image: Image.Image) -> None:
+    """Refuse a JPEG whose many scans would keep its decoder busy for minutes.
+
+    Raises:
+        ImageError: it has more than `MOST_SCANS`.
+    """
+    if image.format in ("JPEG", "MPO") and scans_of(path.read_bytes()) > MOST_SCANS:
+        raise ImageError(
+            f"cannot read {path}: it is a JPEG of more than {MOST_SCANS} scans, each of which takes as long as a "
+            "picture; expected one as cameras and programs write it, of about ten; save it anew where you trust it"
+        )
 
 
 @contextmanager
@@ -174,13 +189,16 @@ def _from_deep_grey(path: Path, image: Image.Image, form: str | None) -> Tensor:
             f"cannot read {path}: it holds 32-bit integers, whose white is not defined; save it with 8 or 16 bits"
         )
     white = 1 if image.mode == "F" else SIXTEEN_BITS
-    values = np.asarray(image, dtype=np.float64)
+    values = np.array(image, dtype=np.float64)
     lowest, highest = float(values.min()), float(values.max())
     if not (lowest >= 0 and highest <= white):
         raise ImageError(
             f"cannot read {path}: grey values from {lowest:g} to {highest:g}; expected 0 to {white}; rescale them"
         )
-    return torch.from_numpy(values / white).float().expand(3, -1, -1).contiguous()
+    values /= white  # in place, as large pictures need it
+    grey = torch.from_numpy(values).float()
+    del values
+    return grey.expand(3, -1, -1).contiguous()
 
 
 def image_names(folder: Path) -> list[str]:

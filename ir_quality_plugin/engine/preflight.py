@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.csv_file import read_lines
-from ..data.images import UNREADABLE, list_images, opened
+from ..data.images import UNREADABLE, check_scans, list_images, opened
 from ..errors import UsageError
 from .options import Options
 
@@ -118,6 +118,7 @@ def _by_stem(name: str, folder: Path) -> dict[str, Path]:
 def _size(path: Path, decode: bool) -> tuple[int, int]:
     with opened(path) as image:
         if decode:
+            check_scans(path, image)
             image.load()
         return image.size
 

@@ -103,8 +103,11 @@ def test_every_picture_of_a_page_is_there_and_small():
             path = (page.parent / link).resolve()
             assert path.stat().st_size < 300_000, f"{link} on {page.name}"
             shown.add(path)
-    pictures = {path.resolve() for path in (ROOT / "docs" / "pictures").glob("*.webp")}
-    assert shown == pictures
+    pictures = {path.resolve() for path in (ROOT / "docs" / "pictures").rglob("*.webp")}
+    in_tables = {
+        path for path in pictures if path.parent.name == "term" or path.stem.startswith(("reference_", "judged_"))
+    }
+    assert shown == pictures - in_tables  # which are made when the site is built
 
 
 @pytest.mark.slow
