@@ -96,9 +96,9 @@ class CVRKDScorer(PatchScorer):
                     known[key] = self.encode(image[None], groups)
                 known.move_to_end(key)
             encoded = torch.cat([known[key] for key in keys])
-        size = encoded[0].nbytes
-        while len(known) * size > KEPT_BYTES:
-            known.popitem(last=False)
+        held = sum(entry.nbytes for entry in known.values())
+        while held > KEPT_BYTES:
+            held -= known.popitem(last=False)[1].nbytes
         return encoded
 
     def __getstate__(self) -> dict[str, Any]:
