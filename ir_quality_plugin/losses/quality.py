@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from ..catalog import load_scorer
 from ..errors import ImageError, MissingInputError, UsageError
 from ..models.card import Protocol
-from ..nn.pixels import check_images, match_size
+from ..nn.pixels import check_images, check_span, match_size, read_together
 from ..scorers import Scorer
+from ..scorers.scorer import OVERSHOOTS
 from .augment import Augment
 from .balance import Balance, gradient_at
 from .functional import REDUCTIONS, inside, reduce, shortfall, with_gradient
@@ -143,8 +144,11 @@ class QualityLoss(nn.Module):
             raise UsageError(f"fidelity is a {type(fidelity).__name__}; expected the scalar tensor that is optimised")
         self.calls += 1
         given = {"degraded": degraded, "reference": reference}
-        guides = {name: image.detach() for name, image in given.items() if image is not None}
-        if self._hold_nonfinite(restored, *guides.values()):
+        guides = {name: image for name, image in given.items() if image is not None}
+        for name in sorted(self.needs & guides.keys()):
+            check_images(name, guides[name], min_px=1)
+        guides = {name: image.detach() for name, image in guides.items()}
+        if self._hold_nonfinite(restored, guides):
             return self._skip(restored)
         with torch.autocast(restored.device.type, enabled=False):
             term, factor = self._weigh(restored, guides, fidelity)
@@ -184,12 +188,13 @@ class QualityLoss(nn.Module):
             else:
                 apart[name] = guide
         shown = {**apart, **self.augment.view(self.calls, aligned)}
-        against = self._against(shown)
-        score = self.scorer(shown["restored"], **against)
+        # Values were looked at before, all of them together.
+        against = self.scorer.against(shown["restored"], **self._against(shown))
+        score = self.scorer.judge(shown["restored"], against)
         ceiling: Tensor | float | None = None if self.ceiling == "reference" else self.ceiling
         if self.ceiling == "reference":
             with torch.no_grad():
-                ceiling = self.scorer(shown["reference"].to(self.scorer.dtype), **against)
+                ceiling = self.scorer.judge(shown["reference"], against)
         return score, shortfall(score, self.scorer.card.score_range, ceiling)
 
     def _same_size(self, reference: Tensor, restored: Tensor) -> Tensor:
@@ -224,17 +229,21 @@ class QualityLoss(nn.Module):
             f"call it as loss(restored, {call})"
         )
 
-    def _hold_nonfinite(self, restored: Tensor, *guides: Tensor) -> bool:
-        finite = torch.stack([image.detach().isfinite().all() for image in (restored, *guides)]).all()
+    def _hold_nonfinite(self, restored: Tensor, guides: dict[str, Tensor]) -> bool:
         # Bytes as floats: clamped, they would be white, and trained on silently.
         bright = (restored.detach() > 2).float().mean()
-        sound, share = torch.stack([finite.float(), bright]).tolist()
+        images = (restored.detach(), *guides.values())
+        share, *spans = read_together(bright, *(extreme for batch in images for extreme in batch.aminmax()))
+        sound = all(map(math.isfinite, spans))
         if sound and share > 0.5:
             raise ImageError(
                 f"{share:.0%} of restored's values lie above 2; expected an image in [0,1], which may leave the range "
                 "slightly; divide by 255: restored / 255"
             )
         if sound:
+            for name, low, high in zip(guides, spans[2::2], spans[3::2], strict=True):
+                if name in self.needs:
+                    check_span(name, low, high, OVERSHOOTS[name if name == self.scorer.needs else "restored"])
             return False
         if self.nonfinite == "raise":
             raise ImageError(

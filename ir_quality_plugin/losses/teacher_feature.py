@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..catalog import read_teacher
 from ..errors import ImageError, UsageError, nearest
 from ..models.teacher_iqa import STRIDE, Knowledge
-from ..nn.pixels import check_images, match_size, mirror_to
+from ..nn.pixels import check_images, match_size, mirror_to, read_together
 from ..nn.resnet import Pyramid
 from ..scorers.frozen import Frozen
 from .functional import REDUCTIONS, inside, reduce
@@ -92,7 +92,9 @@ class TeacherFeatureLoss(nn.Module):
         """
         for name, images in (("restored", restored), ("reference", reference)):
             check_images(name, images, min_px=STRIDE)
-            if not bool(images.detach().isfinite().all()):
+        finite = [images.detach().isfinite().all() for images in (restored, reference)]
+        for name, sound in zip(("restored", "reference"), read_together(*finite), strict=True):
+            if not sound:
                 raise ImageError(f"{name} holds NaN or Inf; expected finite values; look for where they arise first")
         reference = match_size("reference", reference.detach(), restored)
         with torch.autocast(restored.device.type, enabled=False):

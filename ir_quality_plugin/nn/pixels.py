@@ -83,21 +83,30 @@ def check_values(overshoot: dict[str, float], **images: Tensor) -> None:
     Raises:
         ImageError: says what was found, what was expected and how to go on.
     """
-    extremes = torch.stack([torch.stack(batch.detach().aminmax()).double().cpu() for batch in images.values()])
-    for name, (low, high) in zip(images, extremes.tolist(), strict=True):
-        slack = overshoot[name]
-        if low >= -slack and high <= 1 + slack:
-            continue
-        if not (abs(low) < float("inf") and abs(high) < float("inf")):
-            raise ImageError(
-                f"{name} holds NaN or Inf; expected finite values in [0,1]; look for where they arise first"
-            )
-        hint = (
-            f"divide by 255: {name} / 255"
-            if high > 3 and low >= -slack
-            else "undo the normalisation, or clamp the image"
-        )
-        raise ImageError(f"{name} spans [{low:.4g}, {high:.4g}]; expected [0,1]; {hint}")
+    values = read_together(*(extreme for batch in images.values() for extreme in batch.detach().aminmax()))
+    for name, low, high in zip(images, values[::2], values[1::2], strict=True):
+        check_span(name, low, high, overshoot[name])
+
+
+def read_together(*values: Tensor) -> list[float]:
+    """Read scalars of one device by one copy, for which a GPU waits once."""
+    return torch.stack(values).tolist()
+
+
+def check_span(name: str, low: float, high: float, slack: float) -> None:
+    """Refuse images whose least and largest value are not finite, or further than `slack` outside of [0,1].
+
+    Raises:
+        ImageError: says what was found, what was expected and how to go on.
+    """
+    if low >= -slack and high <= 1 + slack:
+        return
+    if not (abs(low) < float("inf") and abs(high) < float("inf")):
+        raise ImageError(f"{name} holds NaN or Inf; expected finite values in [0,1]; look for where they arise first")
+    hint = (
+        f"divide by 255: {name} / 255" if high > 3 and low >= -slack else "undo the normalisation, or clamp the image"
+    )
+    raise ImageError(f"{name} spans [{low:.4g}, {high:.4g}]; expected [0,1]; {hint}")
 
 
 def match_size(name: str, guide: Tensor, restored: Tensor) -> Tensor:

@@ -43,9 +43,9 @@ class CVRKDScorer(PatchScorer):
         self._remembered: tuple[Any, References] = (None, OrderedDict())
 
     def score(self, restored: Tensor, guide: Tensor) -> Tensor:
-        """Score (B,3,H,W) against `guide`, (B,3,h,w) or (1,3,h,w), as (B,)."""
-        groups = self.count(restored) // self.patches_a_group
-        reference = self.reference(guide, groups).expand(len(restored), -1, -1, -1, -1)
+        """Score (B,3,H,W) against encoded references, (B,G,C,grid,grid) or (1,G,C,grid,grid), as (B,)."""
+        groups = self.groups(restored)
+        reference = guide.expand(len(restored), -1, -1, -1, -1)
 
         def judge(images: Tensor, clean: Tensor) -> Tensor:
             encoded = self.encode(images, groups)
@@ -56,6 +56,14 @@ class CVRKDScorer(PatchScorer):
             # All patches of an image are in its graph: one image's at a time.
             return rowwise(judge, self.at_once(restored), restored, reference)
         return judge(restored, reference)
+
+    def look(self, restored: Tensor, guide: Tensor) -> Tensor:
+        """Encode references (B,3,h,w) or (1,3,h,w) into as many groups of patches as the restored images have."""
+        return self.reference(guide, self.groups(restored))
+
+    def groups(self, restored: Tensor) -> int:
+        """Number G of groups of patches for restored images (B,3,H,W)."""
+        return self.count(restored) // self.patches_a_group
 
     def encode(self, images: Tensor, groups: int) -> Tensor:
         """Encode G groups of patches of (B,3,H,W) as (B,G,C,grid,grid), each group spread over the image."""
@@ -80,7 +88,7 @@ class CVRKDScorer(PatchScorer):
             self._remembered = (self.folded, OrderedDict())
         known = self._remembered[1]
         kind = (groups, self.protocol, guide.dtype, precision(guide, self.dtype), guide.shape[1:])
-        keys = [(*kind, _digest(image)) for image in guide]
+        keys = [(*kind, digest) for digest in _digests(guide)]
         # Not as tensors of inference mode, which no later graph could hold.
         with torch.inference_mode(False), torch.no_grad():
             for key, image in zip(keys, guide, strict=True):
@@ -88,9 +96,9 @@ class CVRKDScorer(PatchScorer):
                     known[key] = self.encode(image[None], groups)
                 known.move_to_end(key)
             encoded = torch.cat([known[key] for key in keys])
-        size = encoded[0].nbytes
-        while len(known) * size > KEPT_BYTES:
-            known.popitem(last=False)
+        held = sum(entry.nbytes for entry in known.values())
+        while held > KEPT_BYTES:
+            held -= known.popitem(last=False)[1].nbytes
         return encoded
 
     def __getstate__(self) -> dict[str, Any]:
@@ -98,6 +106,7 @@ class CVRKDScorer(PatchScorer):
         return {**super().__getstate__(), "_remembered": (None, OrderedDict())}
 
 
-def _digest(image: Tensor) -> bytes:
-    values = image.detach().contiguous().cpu().view(torch.uint8)
-    return hashlib.blake2b(values.numpy().data, digest_size=16).digest()
+def _digests(images: Tensor) -> list[bytes]:
+    """Of each image of a batch, copied together: a GPU waits once."""
+    values = images.detach().contiguous().cpu().view(torch.uint8)
+    return [hashlib.blake2b(image.numpy().data, digest_size=16).digest() for image in values]

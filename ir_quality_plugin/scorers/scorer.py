@@ -20,6 +20,7 @@ WANTED = {
     "aligned": ("reference", "the clean image of the same content"),
     "any-clean": ("reference", "any clean image"),
 }
+OVERSHOOTS = {"restored": OVERSHOOT, "degraded": RESAMPLING_OVERSHOOT, "reference": RESAMPLING_OVERSHOOT}
 HALVES = (torch.float16, torch.bfloat16)
 # On a CPU, what a stage computes should still be in the cache when the next one reads it.
 PIXELS_AT_ONCE = 2**17
@@ -79,6 +80,41 @@ class Scorer(Frozen, ABC):
             MissingInputError: without what the scorer judges against.
             ImageError: type, shape, size, range, NaN or Inf. Values are not checked inside torch.compile.
         """
+        images = self._given(restored, degraded, reference)
+        if not torch.compiler.is_compiling():
+            check_values(OVERSHOOTS, **images)
+        return self.judge(restored, self._against(images))
+
+    def against(self, restored: Tensor, degraded: Tensor | None = None, reference: Tensor | None = None) -> Any:
+        """What images of one shape are judged against, computed once for every `judge` that is to come.
+
+        Args:
+            restored: as `forward` takes it; tells the shape.
+            degraded: as `forward` takes it.
+            reference: as `forward` takes it.
+
+        Raises:
+            MissingInputError: without what the scorer judges against.
+            ImageError: type, shape or size. No value is looked at: whoever calls this has seen to them.
+        """
+        return self._against(self._given(restored, degraded, reference))
+
+    def judge(self, restored: Tensor, against: Any) -> Tensor:
+        """Score restored images (B,3,H,W), whose values nobody looks at, as `forward` does, by what `against` gave."""
+        score = self.score(restored.to(self._pixels()), against)
+        return score.float() if score.dtype in HALVES else score
+
+    def _against(self, images: dict[str, Tensor]) -> Any:
+        guide = images[self.needs].to(self._pixels()) if self.needs else None
+        if guide is not None and self.card.reference == "degraded":
+            guide = match_size("degraded", guide, images["restored"])
+        return self.look(images["restored"], guide)
+
+    def _pixels(self) -> torch.dtype:
+        return torch.float32 if self.dtype in HALVES else self.dtype
+
+    def _given(self, restored: Tensor, degraded: Tensor | None, reference: Tensor | None) -> dict[str, Tensor]:
+        """What the scorer needs of its arguments, by name, checked by type and shape."""
         images = {"restored": restored}
         guide = {"degraded": degraded, "reference": reference}[self.needs] if self.needs else None
         if self.needs:
@@ -92,17 +128,15 @@ class Scorer(Frozen, ABC):
                 )
             images[self.needs] = guide
         self._check(images)
-        dtype = torch.float32 if self.dtype in HALVES else self.dtype
-        if guide is not None:
-            guide = guide.to(dtype)
-            if self.card.reference == "degraded":
-                guide = match_size("degraded", guide, restored)
-        score = self.score(restored.to(dtype), guide)
-        return score.float() if score.dtype in (torch.float16, torch.bfloat16) else score
+        return images
 
     @abstractmethod
     def score(self, restored: Tensor, guide: Any) -> Tensor:
-        """Score checked images, in float32 at least: restored and what it is judged against (None where nothing)."""
+        """Score checked images, in float32 at least: restored and what `look` made of what it is judged against."""
+
+    def look(self, restored: Tensor, guide: Any) -> Any:
+        """What is computed of a guide (None where nothing is needed) once for all restored images of one shape."""
+        return guide
 
     def prepare(self, images: Tensor) -> Tensor:
         """Normalise images (B,3,H,W) in [0,1] as the weights' card says, and bring them to the network's dtype."""
@@ -146,7 +180,3 @@ class Scorer(Frozen, ABC):
                     f"reference has shape {tuple(guide.shape)} and restored {tuple(restored.shape)}; expected the same "
                     f"shape: {self.card.name} compares aligned images; crop or resize one of them"
                 )
-        if not torch.compiler.is_compiling():
-            check_values(
-                {"restored": OVERSHOOT, "degraded": RESAMPLING_OVERSHOOT, "reference": RESAMPLING_OVERSHOOT}, **images
-            )

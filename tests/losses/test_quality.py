@@ -277,3 +277,41 @@ def test_a_scorer_given_by_name_is_loaded_with_its_options():
     loss = irq.QualityLoss("cvrkd-s", weights="random", patches=8, full_reference=True)
     assert loss.scorer.patches == 8
     assert loss.needs == {"reference"}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "reads"),
+    [
+        ("ckdn-s", {}, 1),
+        ("ckdn-s", {"ceiling": "reference", "balance": 0.1}, 1),
+        ("teacheriqa-s", {"ceiling": "reference"}, 1),
+        ("cvrkd-s", {"ceiling": "reference"}, 2),  # the values, and the digests of all references
+    ],
+)
+def test_a_device_is_waited_for_once_a_call_and_once_more_for_references(name, options, reads, monkeypatch):
+    loss, restored = irq.QualityLoss(name, weights="random", **options), images(batch=4).requires_grad_()
+    given = {"degraded": images(1, 4), "reference": images(2, 4)}
+
+    def compute():
+        fidelity = {"fidelity": (restored - 0.5).abs().mean()} if "balance" in options else {}
+        return loss(restored, **given, **fidelity)
+
+    compute()  # the first measurement of the balance asks whether it is usable
+    waits = []
+    for read in ("item", "tolist", "cpu", "__bool__", "__float__", "__int__", "nonzero"):
+        plain = getattr(torch.Tensor, read)
+
+        def counted(tensor, *args, plain=plain, read=read):
+            waits.append(read)
+            return plain(tensor, *args)
+
+        monkeypatch.setattr(torch.Tensor, read, counted)
+    compute()
+    assert len(waits) == reads, waits
+
+
+def test_a_small_guide_of_another_range_is_refused_as_it_was_given(ckdn):
+    with pytest.raises(irq.ImageError, match=r"degraded spans .*divide by 255"):
+        irq.QualityLoss(ckdn)(images(), degraded=255 * images(1, size=48))
+    with pytest.raises(irq.ImageError, match=r"reference spans .*divide by 255"):
+        irq.QualityLoss(ckdn, ceiling="reference")(images(), degraded=images(1), reference=255 * images(2))

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import ir_quality_plugin as irq
+from ir_quality_plugin.nn.folded import FoldedConv
 
 NAMES = ("teacheriqa-s", "ckdn-s", "cvrkd-s")
 
@@ -213,3 +214,70 @@ def test_what_is_remembered_is_bounded(monkeypatch):
     for seed in range(8):
         scorer(images(1, 96, 96), reference=images(1, 96, 96, seed=seed))
     assert 0 < sum(tensor.nbytes for tensor in scorer._remembered[1].values()) <= 100_000
+
+
+def test_what_is_remembered_is_bounded_whatever_the_sizes(monkeypatch):
+    scorer = irq.load_scorer("cvrkd-s", weights="random")
+    clean = images(1, 96, 96)
+    scorer(images(1, 300, 300), reference=clean)
+    (large,) = (tensor.nbytes for tensor in scorer._remembered[1].values())
+    monkeypatch.setattr("ir_quality_plugin.scorers.cvrkd.KEPT_BYTES", large)
+    scorer(images(1, 96, 96), reference=clean)
+    (small,) = (tensor.nbytes for tensor in scorer._remembered[1].values())
+    assert small < large
+    scorer(images(1, 300, 300), reference=clean)
+    assert [tensor.nbytes for tensor in scorer._remembered[1].values()] == [large]
+
+
+def test_a_reference_is_encoded_anew_for_whatever_it_is_seen_otherwise():
+    scorer = irq.load_scorer("cvrkd-s")
+    restored, clean = images(1, 96, 120), images(1, 64, 200, seed=1)
+
+    def check(restored, clean):
+        found = scorer(restored, reference=clean)
+        torch.testing.assert_close(found, copy.deepcopy(scorer)(restored, reference=clean), rtol=0, atol=0)
+
+    check(restored, clean)
+    check(images(1, 300, 300), clean)  # more groups of patches
+    check(restored, clean.reshape(1, 3, 200, 64))  # the same bytes
+    with torch.autocast("cpu", torch.bfloat16):
+        check(restored, clean)
+    check(restored, clean)
+    scorer.protocol = "released"
+    check(restored, clean)
+
+
+@pytest.mark.parametrize("taking", [False, True])
+@pytest.mark.parametrize("half", [False, True], ids=["autocast", "bfloat16"])
+def test_pixels_are_normalised_and_scores_made_in_float32(scorer, half, taking):
+    scorer = scorer.bfloat16() if half else scorer
+    seen = {}
+    for name in scorer.network.in_full_precision:
+        for place, module in scorer.folded.get_submodule(name).named_modules():
+            if not list(module.children()):
+                module.register_forward_hook(
+                    lambda _, inputs, output, place=f"{name}.{place}": seen.update(
+                        {place: {inputs[0].dtype, output.dtype}}
+                    )
+                )
+    scorer.normalise.register_forward_hook(
+        lambda _, inputs, output: seen.update(normalise={inputs[0].dtype, output.dtype})
+    )
+    restored = images(2).requires_grad_(taking)
+    with torch.autocast("cpu", torch.bfloat16, enabled=not half):
+        scorer(restored, **given(restored.detach()))
+    assert len(seen) > 1
+    assert all(values.dtype == torch.float32 for values in scorer.normalise.buffers())
+    assert all(dtypes == {torch.float32} for dtypes in seen.values()), seen
+
+
+@pytest.mark.parametrize("taking", [False, True])
+def test_no_more_rows_than_fit_into_the_cache_are_computed_together(scorer, taking, monkeypatch):
+    monkeypatch.setattr("ir_quality_plugin.scorers.scorer.PIXELS_AT_ONCE", 1)
+    rows = []
+    conv = next(module for module in scorer.folded.modules() if isinstance(module, FoldedConv))
+    conv.register_forward_hook(lambda _, inputs, output: rows.append(len(inputs[0])))
+    restored = images(3).requires_grad_(taking)
+    scorer(restored, **given(restored.detach()))
+    assert len(rows) >= 3
+    assert set(rows) == {1}

@@ -57,6 +57,21 @@ def test_a_blind_score_is_the_mean_over_the_grid():
     torch.testing.assert_close(scorer(restored), by_hand[None])
 
 
+@pytest.mark.parametrize(("height", "width"), [(96, 97), (97, 97), (97, 98)])
+def test_patches_on_one_place_count_as_often_as_they_fall_on_it(height, width):
+    blind, variant = irq.load_scorer("teacheriqa-s"), irq.load_scorer("cvrkd-s", patches=8)
+    restored, clean = images(height, width, 1), images(width, height, 1, seed=1)
+    patches = take_patches(blind.normalise(restored), grid_origins(height, width, 96, 9), 96)
+    by_hand = torch.stack([blind.network(patch).score for patch in patches.unbind(1)]).mean()
+    torch.testing.assert_close(blind(restored), by_hand[None], rtol=1e-6, atol=0)
+    patches, clean_patches = (
+        take_patches(variant.normalise(batch), grid_origins(*batch.shape[-2:], 96, 8), 96)
+        for batch in (restored, clean)
+    )
+    groups = [variant.network(patches[:, group::2], clean_patches[:, group::2]).score for group in range(2)]
+    torch.testing.assert_close(variant(restored, reference=clean), torch.stack(groups).mean()[None], rtol=1e-6, atol=0)
+
+
 def test_a_content_variant_score_is_the_mean_over_groups_spread_over_both_images():
     scorer = irq.load_scorer("cvrkd-s", weights="random", patches=8)
     restored, reference = images(150, 230, 1), images(300, 200, 1, seed=1)
